@@ -1,0 +1,255 @@
+// Comparison with float64, row by row, beside standard attention on the same rows.
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/accuracy.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <mutex>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "harness/accuracy_scan.hpp"
+#include "harness/standard_attention.hpp"
+#include "reference/forward.hpp"
+#include "semantics/number_formats.hpp"
+#include "semantics/work.hpp"
+
+namespace strobe::harness {
+namespace {
+
+/// Rows of one head that are compared together.
+constexpr std::int64_t kBlock = 64;
+/// Fewer values than this say little of a root mean square.
+constexpr std::int64_t kLeastForRms = 1000;
+
+/// The distance of neighbouring numbers of this type just above `value`.
+double ulp(double value, DType dtype) {
+  const int fraction_bits = dtype == DType::f64 ? 52 : dtype == DType::bf16 ? 7 : 23;
+  if (value == 0.0 || !std::isfinite(value)) return 0.0;
+  return std::ldexp(1.0, std::ilogb(value) - fraction_bits);
+}
+
+/// Sums over compared elements, of one block or of many.
+struct Tally {
+  double max_abs = 0.0;
+  double squares = 0.0;
+  Place worst{};
+  double worst_value = 0.0;
+  double worst_reference = 0.0;
+
+  void add(double value, double reference, const Place& place) {
+    const double difference = std::abs(value - reference);
+    squares += difference * difference;
+    if (difference <= max_abs) return;
+    max_abs = difference;
+    worst = place;
+    worst_value = value;
+    worst_reference = reference;
+  }
+  void add(const Tally& other) {
+    const double sum = squares + other.squares;
+    if (other.max_abs > max_abs) *this = other;
+    squares = sum;
+  }
+};
+
+/// One kind of output: the result's differences, standard attention's, and the references.
+struct Output {
+  Tally ours{};
+  Tally standard{};
+  double squares = 0.0;  ///< of the references
+  double largest = 0.0;  ///< |reference|
+  std::int64_t values = 0;
+
+  void add(const Output& other) {
+    ours.add(other.ours);
+    standard.add(other.standard);
+    squares += other.squares;
+    largest = std::max(largest, other.largest);
+    values += other.values;
+  }
+  Errors errors(const Tally& tally) const {
+    return {tally.max_abs, squares > 0.0 ? std::sqrt(tally.squares / squares) : 0.0};
+  }
+};
+
+struct Block {
+  Output o{};
+  Output lse{};
+  Findings mismatches{};
+};
+
+/// One element: the result's value, standard attention's and the truth.
+struct Values {
+  double ours;
+  double standard;
+  double reference;
+};
+
+bool same_special(double a, double b) {
+  return std::isnan(a) ? std::isnan(b) : !std::isnan(b) && a == b;
+}
+
+void compare(const Values& v, const Place& place, Output& output, Findings& mismatches) {
+  ++output.values;
+  if (!std::isfinite(v.reference) || !std::isfinite(v.ours)) {
+    if (!same_special(v.ours, v.reference)) {
+      mismatches.add_made([&] {
+        return fmt::format("{} is {}, float64 says {}", to_string(place), v.ours, v.reference);
+      });
+    }
+    return;
+  }
+  output.ours.add(v.ours, v.reference, place);
+  if (std::isfinite(v.standard)) output.standard.add(v.standard, v.reference, place);
+  output.squares += v.reference * v.reference;
+  output.largest = std::max(output.largest, std::abs(v.reference));
+}
+
+double rounded(double value, DType dtype) {
+  if (dtype == DType::f64) return value;
+  const auto f32 = static_cast<float>(value);
+  return dtype == DType::bf16 ? static_cast<float>(bfloat16(f32)) : f32;
+}
+
+Block compare_rows(const ForwardParams& p, const StandardRows& which) {
+  Block block;
+  const auto dim = static_cast<std::size_t>(p.head_dim_v);
+  std::vector<float> standard_o(static_cast<std::size_t>(which.rows) * dim);
+  std::vector<float> standard_lse(static_cast<std::size_t>(which.rows));
+  standard_rows(p, which, standard_o.data(), standard_lse.data());
+  std::vector<double> reference_o(dim);
+  const Sequence s = sequence(p, which.batch);
+  for (std::int64_t i = 0; i < which.rows; ++i) {
+    double reference_lse = 0.0;
+    const std::int64_t row = which.first + i;
+    reference::forward_row(p, which.batch, which.head, row, reference_o.data(), &reference_lse);
+    const std::int64_t first = p.o_strides.offset(s.batch, s.first_q + row, which.head);
+    for (std::size_t d = 0; d < dim; ++d) {
+      const auto standard = static_cast<double>(standard_o[static_cast<std::size_t>(i) * dim + d]);
+      const auto index = static_cast<std::int64_t>(d);
+      compare({load_element(p.o, p.o_dtype, first + index), rounded(standard, p.o_dtype),
+               reference_o[d]},
+              {which.batch, which.head, row, index}, block.o, block.mismatches);
+    }
+    if (p.lse == nullptr) continue;
+    const std::int64_t place = p.lse_strides.offset(s.batch, s.first_q + row, which.head);
+    compare({load_element(p.lse, p.lse_dtype, place),
+             static_cast<double>(standard_lse[static_cast<std::size_t>(i)]), reference_lse},
+            {which.batch, which.head, row, -1}, block.lse, block.mismatches);
+  }
+  return block;
+}
+
+std::vector<StandardRows> all_rows(const ForwardParams& p) {
+  std::vector<StandardRows> blocks;
+  for (std::int64_t b = 0; b < p.batch; ++b) {
+    const std::int64_t rows = sequence(p, b).rows;
+    for (std::int64_t h = 0; h < p.num_heads; ++h) {
+      for (std::int64_t first = 0; first < rows; first += kBlock)
+        blocks.push_back({b, h, first, std::min(kBlock, rows - first)});
+    }
+  }
+  return blocks;
+}
+
+std::vector<StandardRows> single_rows(const std::vector<Place>& places) {
+  std::vector<StandardRows> blocks;
+  for (const Place& place : places) blocks.push_back({place.batch, place.head, place.row, 1});
+  return blocks;
+}
+
+Block compare_all(const ForwardParams& p, const std::vector<StandardRows>& which, const Team& team,
+                  const CompareOptions& options) {
+  // Kept apart until all are there: sums in a fixed order have the same bits on any team.
+  std::vector<Block> blocks(which.size());
+  std::mutex mutex;
+  std::size_t done = 0;
+  for_each_task(team, static_cast<std::int64_t>(which.size()), [&](std::int64_t task, int) {
+    const auto index = static_cast<std::size_t>(task);
+    blocks[index] = compare_rows(p, which[index]);
+    if (!options.progress) return;
+    const std::lock_guard lock(mutex);
+    options.progress(static_cast<double>(++done) / static_cast<double>(which.size()));
+  });
+  Block total;
+  for (const Block& block : blocks) {
+    total.o.add(block.o);
+    total.lse.add(block.lse);
+    total.mismatches.add(block.mismatches);
+  }
+  return total;
+}
+
+double all_visible_pairs(const ForwardParams& p) {
+  double pairs = 0.0;
+  for (std::int64_t b = 0; b < p.batch; ++b)
+    pairs += static_cast<double>(visible_pairs(p.mask, sequence(p, b).lengths));
+  return pairs * static_cast<double>(p.num_heads);
+}
+
+std::string too_far(const Tally& tally, double tolerance) {
+  return fmt::format("{} is {:.9g}, float64 says {:.9g}: the error {:.3g} exceeds {:.3g}",
+                     to_string(tally.worst), tally.worst_value, tally.worst_reference,
+                     tally.max_abs, tolerance);
+}
+
+void judge(Comparison& c, const Block& total, const ForwardParams& p, Findings& findings) {
+  c.o_tolerance = o_tolerance(c.standard_o.max_abs, c.largest_o, p.dtype, p.o_dtype);
+  c.lse_tolerance = lse_tolerance(c.standard_lse.max_abs, c.largest_lse, p.dtype);
+  if (c.values >= kLeastForRms) c.rms_tolerance = rms_tolerance(c.standard_o.rel_rms, p.o_dtype);
+  findings.add(total.mismatches);
+  if (c.o.max_abs > c.o_tolerance) findings.add(too_far(total.o.ours, c.o_tolerance));
+  if (c.rms_tolerance > 0.0 && c.o.rel_rms > c.rms_tolerance) {
+    findings.add(
+        fmt::format("o as a whole: the relative root mean square error {:.3g} exceeds "
+                    "{:.3g}",
+                    c.o.rel_rms, c.rms_tolerance));
+  }
+  if (c.lse.max_abs > c.lse_tolerance) findings.add(too_far(total.lse.ours, c.lse_tolerance));
+}
+
+}  // namespace
+
+double o_tolerance(double standard_error, double largest_o, DType dtype, DType o_dtype) {
+  return 1.25 * standard_error + 2.0 * std::max(ulp(largest_o, dtype), ulp(largest_o, o_dtype));
+}
+
+double rms_tolerance(double standard_rms, DType o_dtype) {
+  return 1.25 * standard_rms + (o_dtype == DType::bf16 ? 0x1p-9 : 0x1p-23);
+}
+
+double lse_tolerance(double standard_error, double largest_lse, DType dtype) {
+  const double exp_error = dtype == DType::bf16 ? 0x1p-13 : 0x1p-21;
+  return 1.25 * standard_error + 2.0 * ulp(std::max(1.0, largest_lse), DType::f32) + exp_error;
+}
+
+Comparison compare_forward(const ForwardParams& p, const Team& team,
+                           const CompareOptions& options) {
+  Comparison c;
+  c.lse_given = p.lse != nullptr;
+  for (std::int64_t b = 0; b < p.batch; ++b) c.rows_all += sequence(p, b).rows * p.num_heads;
+
+  Findings findings = scan_outputs(p, team);
+  const bool full = all_visible_pairs(p) < static_cast<double>(options.full_below);
+  const std::vector<StandardRows> which =
+      full ? all_rows(p) : single_rows(sampled_rows(p, options.seed));
+  const Block total = compare_all(p, which, team, options);
+  for (const StandardRows& rows : which) c.rows += rows.rows;
+  c.sampled = c.rows < c.rows_all;
+  c.values = total.o.values;
+  c.largest_o = total.o.largest;
+  c.largest_lse = total.lse.largest;
+  c.o = total.o.errors(total.o.ours);
+  c.standard_o = total.o.errors(total.o.standard);
+  c.lse = total.lse.errors(total.lse.ours);
+  c.standard_lse = total.lse.errors(total.lse.standard);
+  c.worst_o = total.o.ours.worst;
+  c.worst_lse = total.lse.ours.worst;
+  judge(c, total, p, findings);
+  c.failures = findings.lines();
+  return c;
+}
+
+}  // namespace strobe::harness

@@ -1,0 +1,143 @@
+// A look at every element of a result, for what needs no float64 to be seen.
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/accuracy_scan.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include <fmt/format.h>
+
+#include "semantics/number_formats.hpp"
+
+namespace strobe::harness {
+namespace {
+
+/// Findings by what weighs most.
+struct Kinds {
+  Findings unwritten{};
+  Findings not_finite{};
+  Findings padding{};
+};
+
+/// An output array: o or lse.
+struct Array {
+  const void* data;
+  DType dtype;
+};
+
+bool all_bits_set(const Array& array, std::int64_t index) {
+  static constexpr unsigned char kSet[8] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+  const std::int64_t size = size_of(array.dtype);
+  return std::memcmp(static_cast<const unsigned char*>(array.data) + index * size, kSet,
+                     static_cast<std::size_t>(size)) == 0;
+}
+
+struct Rules {
+  bool empty;   ///< the row sees no key: the value must be `nothing`
+  bool finite;  ///< the inputs are, so the output must be
+  double nothing;
+};
+
+void look(const Array& array, std::int64_t index, const Place& place, const Rules& rules,
+          Kinds& kinds) {
+  const double value = load_element(array.data, array.dtype, index);
+  if (std::isnan(value) && all_bits_set(array, index)) {
+    kinds.unwritten.add_made([&] { return fmt::format("{} was never written", to_string(place)); });
+  } else if (rules.empty) {
+    if (value != rules.nothing) {
+      kinds.padding.add_made([&] {
+        return fmt::format("{} is {}; the row sees no key, so it must be {}", to_string(place),
+                           value, rules.nothing);
+      });
+    }
+  } else if (rules.finite && !std::isfinite(value)) {
+    kinds.not_finite.add_made([&] {
+      return fmt::format("{} is {}, and all inputs are finite", to_string(place), value);
+    });
+  }
+}
+
+void scan_head(const ForwardParams& p, std::int64_t batch, std::int64_t head, bool finite,
+               Kinds& kinds) {
+  const Sequence s = sequence(p, batch);
+  for (std::int64_t row = 0; row < s.rows; ++row) {
+    const bool empty = row >= s.lengths.q || p.mask.keys(row, s.lengths).count() == 0;
+    const std::int64_t first = p.o_strides.offset(s.batch, s.first_q + row, head);
+    for (std::int64_t d = 0; d < p.head_dim_v; ++d)
+      look({p.o, p.o_dtype}, first + d, {batch, head, row, d}, {empty, finite, 0.0}, kinds);
+    if (p.lse == nullptr) continue;
+    const std::int64_t place = p.lse_strides.offset(s.batch, s.first_q + row, head);
+    look({p.lse, p.lse_dtype}, place, {batch, head, row, -1},
+         {empty, finite, -std::numeric_limits<double>::infinity()}, kinds);
+  }
+}
+
+/// Whether rows [0, n) of a head, `dim` elements each, are finite.
+bool finite_rows(const Array& array, std::int64_t first, std::int64_t stride, std::int64_t n,
+                 std::int64_t dim) {
+  for (std::int64_t row = 0; row < n; ++row) {
+    for (std::int64_t d = 0; d < dim; ++d) {
+      if (!std::isfinite(load_element(array.data, array.dtype, first + row * stride + d)))
+        return false;
+    }
+  }
+  return true;
+}
+
+bool finite_inputs(const ForwardParams& p, const Team& team) {
+  std::atomic<bool> finite{true};
+  for_each_task(team, p.batch * p.num_heads, [&](std::int64_t task, int) {
+    const Sequence s = sequence(p, task / p.num_heads);
+    const std::int64_t head = task % p.num_heads;
+    const auto check = [&](const void* data, const Strides& strides, std::int64_t first,
+                           std::int64_t of_head) {
+      return std::pair{Array{data, p.dtype}, strides.offset(s.batch, first, of_head)};
+    };
+    const auto [q, q_first] = check(p.q, p.q_strides, s.first_q, head);
+    bool all = finite_rows(q, q_first, p.q_strides.row, s.lengths.q, p.head_dim);
+    const std::int64_t group = p.num_heads / p.num_heads_kv;
+    if (head % group == 0) {
+      const auto [k, k_first] = check(p.k, p.k_strides, s.first_k, head / group);
+      const auto [v, v_first] = check(p.v, p.v_strides, s.first_k, head / group);
+      all = all && finite_rows(k, k_first, p.k_strides.row, s.lengths.k, p.head_dim) &&
+            finite_rows(v, v_first, p.v_strides.row, s.lengths.k, p.head_dim_v);
+    }
+    if (!all) finite = false;
+  });
+  return finite;
+}
+
+}  // namespace
+
+std::string to_string(const Place& place) {
+  if (place.dim < 0)
+    return fmt::format("lse[batch {}, head {}, row {}]", place.batch, place.head, place.row);
+  return fmt::format("o[batch {}, head {}, row {}, dim {}]", place.batch, place.head, place.row,
+                     place.dim);
+}
+
+std::vector<std::string> Findings::lines() const {
+  std::vector<std::string> lines = kept_;
+  const std::int64_t others = count_ - static_cast<std::int64_t>(kept_.size());
+  if (others > 0) lines.push_back(fmt::format("and {} more", others));
+  return lines;
+}
+
+Findings scan_outputs(const ForwardParams& p, const Team& team) {
+  const bool finite = finite_inputs(p, team);
+  std::vector<Kinds> heads(static_cast<std::size_t>(p.batch * p.num_heads));
+  for_each_task(team, p.batch * p.num_heads, [&](std::int64_t task, int) {
+    scan_head(p, task / p.num_heads, task % p.num_heads, finite,
+              heads[static_cast<std::size_t>(task)]);
+  });
+  Findings findings;
+  for (const auto kind : {&Kinds::unwritten, &Kinds::not_finite, &Kinds::padding}) {
+    for (const Kinds& head : heads) findings.add(head.*kind);
+  }
+  return findings;
+}
+
+}  // namespace strobe::harness

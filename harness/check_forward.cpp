@@ -1,0 +1,118 @@
+// A case run and checked: the tool's `check` and the conformance tests.
+// SPDX-License-Identifier: Apache-2.0
+#include <cstddef>
+#include <type_traits>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "api/validate.hpp"
+#include "harness/accuracy.hpp"
+#include "harness/random_tensors.hpp"
+#include "harness/tensor_map.hpp"
+#include "reference/forward.hpp"
+
+namespace strobe::harness {
+namespace {
+
+/// One head of one sequence as a problem of its own: batch 1, one head.
+ForwardParams slice(const ForwardParams& p, std::int64_t batch, std::int64_t head) {
+  ForwardParams one = p;
+  const bool packed = p.cu_seqlens_q != nullptr;
+  const auto moved = [&](auto* data, DType dtype, const Strides& strides, std::int64_t of_head) {
+    using Byte = std::conditional_t<std::is_const_v<std::remove_pointer_t<decltype(data)>>,
+                                    const std::byte, std::byte>;
+    const std::int64_t offset = strides.offset(packed ? 0 : batch, 0, of_head);
+    return data == nullptr ? data : static_cast<Byte*>(data) + offset * size_of(dtype);
+  };
+  one.q = moved(p.q, p.dtype, p.q_strides, head);
+  one.k = moved(p.k, p.dtype, p.k_strides, p.kv_head(head));
+  one.v = moved(p.v, p.dtype, p.v_strides, p.kv_head(head));
+  one.o = moved(p.o, p.o_dtype, p.o_strides, head);
+  one.lse = moved(p.lse, p.lse_dtype, p.lse_strides, head);
+  one.batch = one.num_heads = one.num_heads_kv = 1;
+  if (packed) {
+    one.cu_seqlens_q += batch;
+    one.cu_seqlens_k += batch;
+  }
+  if (p.seqlens_q != nullptr) one.seqlens_q += batch;
+  if (p.seqlens_k != nullptr) one.seqlens_k += batch;
+  return one;
+}
+
+void run_reference(const ForwardParams& p, const Team& team) {
+  for_each_task(team, p.batch * p.num_heads, [&](std::int64_t task, int) {
+    reference::forward(slice(p, task / p.num_heads, task % p.num_heads));
+  });
+}
+
+std::string row_of(const char* name, const Errors& ours, const Errors& standard,
+                   const std::string& allowed, const std::string& rms_allowed) {
+  return fmt::format("  {:<4} {:>11.3g} {:>11.3g} {:>11} {:>13.3g} {:>11.3g} {:>11}\n", name,
+                     ours.max_abs, standard.max_abs, allowed, ours.rel_rms, standard.rel_rms,
+                     rms_allowed);
+}
+
+}  // namespace
+
+std::string Comparison::to_string() const {
+  const std::string how_many =
+      sampled ? fmt::format("{} of {} rows (tile edges and drawn ones)", rows, rows_all)
+              : fmt::format("all {} rows", rows_all);
+  std::string text =
+      fmt::format("  compared with float64: {}, {} values of o, the largest {:.3g}\n", how_many,
+                  values, largest_o);
+  text += fmt::format("  {:<4} {:>11} {:>11} {:>11} {:>13} {:>11} {:>11}\n", "", "max error",
+                      "standard", "allowed", "relative rms", "standard", "allowed");
+  const auto number = [](double value) { return fmt::format("{:.3g}", value); };
+  text += row_of("o", o, standard_o, number(o_tolerance),
+                 rms_tolerance > 0.0 ? number(rms_tolerance) : "-");
+  if (lse_given) text += row_of("lse", lse, standard_lse, number(lse_tolerance), "-");
+  for (const std::string& failure : failures) text += "  wrong: " + failure + "\n";
+  return text;
+}
+
+std::string CheckResult::command() const {
+  std::string text = fmt::format("strobe check \"{}\"", problem.to_string());
+  if (!backend.empty()) text += " --backend " + backend;
+  return text + fmt::format(" --seed {} --threads {}", seed, threads);
+}
+
+std::string CheckResult::to_string() const {
+  std::string text = fmt::format("{}: {} ({}, {} {}, seed {})\n", problem.to_string(),
+                                 passed() ? "passed" : "FAILED", kernel, threads,
+                                 threads == 1 ? "thread" : "threads", seed) +
+                     comparison.to_string();
+  if (!passed()) text += "  reproduce: " + command() + "\n";
+  return text;
+}
+
+std::string run_forward(const Problem& problem, const ForwardTensors& tensors,
+                        const std::string& backend, int threads) {
+  ThreadPool pool(threads);
+  if (backend == "reference") {
+    api::check_planned(tensors, problem, "strobe::harness::run_forward");
+    run_reference(api::reference_params(tensors, problem), team_of(pool));
+    return "reference";
+  }
+  const Plan plan(problem, {.threads = pool.size(), .backend = backend});
+  std::vector<std::byte> workspace(plan.workspace_bytes());
+  plan.run(tensors, {.parallel = pool.parallel(), .workspace = workspace});
+  return plan.kernel();
+}
+
+CheckResult check_forward(const Problem& problem, std::uint64_t seed, const std::string& backend,
+                          int threads, const std::function<void(double)>& progress) {
+  CheckResult result{.problem = problem, .seed = seed, .backend = backend};
+  TensorMap inputs = random_tensors(problem, seed);
+  TensorMap outputs = output_tensors(problem, inputs);
+  const ForwardTensors tensors = forward_tensors(inputs, outputs);
+  result.kernel = run_forward(problem, tensors, backend, threads);
+  ThreadPool pool(threads);
+  result.threads = pool.size();
+  result.comparison = compare_forward(api::reference_params(tensors, problem), team_of(pool),
+                                      {.seed = seed, .progress = progress});
+  return result;
+}
+
+}  // namespace strobe::harness

@@ -1,0 +1,262 @@
+// Random tensors: splitmix64 streams and Box-Muller in plain f32 arithmetic.
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/random_tensors.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstddef>
+#include <cstring>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "api/messages.hpp"
+
+namespace strobe::harness {
+namespace {
+
+constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15u;
+
+std::uint64_t mix(std::uint64_t x) {
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+  return x ^ (x >> 31);
+}
+
+std::uint64_t next(std::uint64_t stream, std::uint64_t index) {
+  return mix(stream + (index + 1) * kGolden);
+}
+
+/// FNV-1a, 64 bits.
+std::uint64_t name_hash(std::string_view name) {
+  std::uint64_t hash = 0xcbf29ce484222325u;
+  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+  return hash;
+}
+
+std::uint64_t named_stream(std::uint64_t seed, std::string_view name) {
+  return next(mix(seed), name_hash(name));
+}
+
+/// ln(x) for normal x > 0: x = 2^e m with m in [sqrt(1/2), sqrt(2)), and ln(m) =
+/// 2 atanh((m - 1) / (m + 1)) as a series, whose first dropped term is below 2^-28 of the sum.
+float natural_log(float x) {
+  const std::int32_t bits = std::bit_cast<std::int32_t>(x) - 0x3f3504f3;
+  const float exponent = static_cast<float>(bits >> 23);
+  const float m = std::bit_cast<float>((bits & 0x007fffff) + 0x3f3504f3);
+  const float z = (m - 1.0f) / (m + 1.0f);
+  const float zz = z * z;
+  const float series = zz * (0.333333333f + zz * (0.2f + zz * (0.142857143f + zz * 0.111111111f)));
+  return exponent * 0.693147181f + 2.0f * (z + z * series);
+}
+
+struct Turn {
+  float cos;
+  float sin;
+};
+
+/// cos and sin of word / 2^32 of a full turn: the upper two bits choose the quarter, the rest is an
+/// angle within pi / 4 of its middle.
+Turn turn(std::uint32_t word) {
+  constexpr float kAngle = 1.46291808e-9f;  // 2 pi / 2^32
+  constexpr float kHalfRoot = 0.707106781f;
+  const auto rest = static_cast<std::int32_t>(word & 0x3fffffffu) - 0x20000000;
+  const float a = static_cast<float>(rest) * kAngle;
+  const float aa = a * a;
+  const float c =
+      1.0f + aa * (-0.5f + aa * (4.16666667e-2f + aa * (-1.38888889e-3f + aa * 2.48015873e-5f)));
+  const float s = a + a * aa * (-0.166666667f + aa * (8.33333333e-3f + aa * -1.98412698e-4f));
+  const float x = kHalfRoot * (c - s);
+  const float y = kHalfRoot * (c + s);
+  const bool odd_quarter = (word & 0x40000000u) != 0;
+  const float sign = (word & 0x80000000u) != 0 ? -1.0f : 1.0f;
+  return {sign * (odd_quarter ? -y : x), sign * (odd_quarter ? x : y)};
+}
+
+constexpr int kBlock = 64;  // pairs: a row of head_dim 128 in one go
+
+/// Draws first, first + 1, ... of a stream as 2 * kBlock normals. The hash runs apart from the
+/// arithmetic, which the compiler turns into vectors.
+void normals(std::uint64_t stream, std::uint64_t first, int pairs, float* out) {
+  std::array<std::int32_t, kBlock> high;
+  std::array<std::uint32_t, kBlock> low;
+  for (int i = 0; i < pairs; ++i) {
+    const std::uint64_t draw = next(stream, first + static_cast<std::uint64_t>(i));
+    high[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(draw >> 33);
+    low[static_cast<std::size_t>(i)] = static_cast<std::uint32_t>(draw);
+  }
+  for (int i = 0; i < pairs; ++i) {
+    const float u = (static_cast<float>(high[static_cast<std::size_t>(i)]) + 0.5f) * 0x1p-31f;
+    const float radius = std::sqrt(-2.0f * natural_log(u));
+    const Turn t = turn(low[static_cast<std::size_t>(i)]);
+    out[2 * i] = radius * t.cos;
+    out[2 * i + 1] = radius * t.sin;
+  }
+}
+
+template <class T>
+void store_row(const float* values, std::int64_t count, std::byte* to) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const T element = static_cast<T>(values[i]);
+    std::memcpy(to + i * static_cast<std::int64_t>(sizeof(T)), &element, sizeof(T));
+  }
+}
+
+/// One row of `dim` elements, rounded to the type.
+void fill_row(std::uint64_t stream, DType dtype, std::int64_t dim, std::byte* to) {
+  std::array<float, 2 * kBlock> values;
+  for (std::int64_t first = 0; first < dim; first += 2 * kBlock) {
+    const std::int64_t count = std::min<std::int64_t>(dim - first, 2 * kBlock);
+    normals(stream, static_cast<std::uint64_t>(first / 2), static_cast<int>((count + 1) / 2),
+            values.data());
+    std::byte* at = to + first * size_of(dtype);
+    if (dtype == DType::f32) store_row<float>(values.data(), count, at);
+    if (dtype == DType::bf16) store_row<bfloat16>(values.data(), count, at);
+    if (dtype == DType::f64) store_row<double>(values.data(), count, at);
+  }
+}
+
+/// Fills the rows of one sequence of a tensor [.., rows, heads, dim], from element `offset` on.
+void fill_sequence(HostTensor& tensor, std::int64_t offset, std::int64_t rows,
+                   std::uint64_t stream) {
+  const int axis = tensor.rank() - 3;
+  for (std::int64_t row = 0; row < rows; ++row) {
+    const std::uint64_t row_stream = next(stream, static_cast<std::uint64_t>(row));
+    for (std::int64_t head = 0; head < tensor.shape()[axis + 1]; ++head) {
+      const std::int64_t at =
+          offset + row * tensor.strides()[axis] + head * tensor.strides()[axis + 1];
+      fill_row(next(row_stream, static_cast<std::uint64_t>(head)), tensor.dtype(),
+               tensor.shape()[axis + 2], tensor.data() + at * size_of(tensor.dtype()));
+    }
+  }
+}
+
+[[noreturn]] void throw_lengths(const std::string& what) {
+  throw api::error("random-length", "strobe::random_tensors: " + what);
+}
+
+/// How long each sequence is, i32 [batch].
+HostTensor draw_lengths(std::int64_t batch, std::int64_t longest, std::uint64_t stream) {
+  constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
+  if (longest < 0 || longest > kMost)
+    throw_lengths(
+        fmt::format("sequences of up to {} rows cannot have lengths of type i32; take "
+                    "from 0 to {}, or leave varlen and seqlens out",
+                    longest, kMost));
+  HostTensor lengths(DType::i32, {batch});
+  for (std::int64_t b = 0; b < batch; ++b) {
+    const std::uint64_t draw = next(stream, static_cast<std::uint64_t>(b)) >> 32;
+    const std::uint64_t even = (draw * static_cast<std::uint64_t>(longest + 1)) >> 32;
+    lengths.as<std::int32_t>()[b] = static_cast<std::int32_t>(b == 0 ? longest : even);
+  }
+  return lengths;
+}
+
+/// Where each sequence starts and the last one ends, i32 [batch + 1].
+HostTensor cumulated(const HostTensor& lengths) {
+  const std::int64_t batch = lengths.shape()[0];
+  HostTensor starts(DType::i32, {batch + 1});
+  for (std::int64_t b = 0; b < batch; ++b) {
+    std::int32_t& end = starts.as<std::int32_t>()[b + 1];
+    if (__builtin_add_overflow(starts.as<std::int32_t>()[b], lengths.as<std::int32_t>()[b], &end))
+      throw_lengths(
+          fmt::format("the first {} sequences together have more rows than cu_seqlens of "
+                      "type i32 can count; take fewer or shorter ones",
+                      b + 1));
+  }
+  return starts;
+}
+
+/// A tensor [batch, seqlen, heads, dim] of the problem, or, where `starts` is given, [total, heads,
+/// dim].
+HostTensor normal_tensor(const Problem& problem, std::uint64_t stream, const Shape& shape,
+                         const HostTensor* starts) {
+  HostTensor tensor(problem.dtype, shape, layout_strides(shape, problem.layout));
+  for (std::int64_t b = 0; b < problem.batch; ++b) {
+    const std::int32_t* at = starts != nullptr ? starts->as<std::int32_t>() + b : nullptr;
+    const std::int64_t first = at != nullptr ? at[0] : b;
+    const std::int64_t rows = at != nullptr ? at[1] - at[0] : shape[1];
+    fill_sequence(tensor, first * tensor.strides()[0], rows,
+                  next(stream, static_cast<std::uint64_t>(b)));
+  }
+  return tensor;
+}
+
+/// Adds the lengths that the problem's storage asks for.
+void add_lengths(const Problem& problem, std::uint64_t seed, TensorMap& tensors) {
+  const char* k_name = problem.seqlen_k == problem.seqlen_q ? "seqlens_q" : "seqlens_k";
+  HostTensor q = draw_lengths(problem.batch, problem.seqlen_q, named_stream(seed, "seqlens_q"));
+  HostTensor k = draw_lengths(problem.batch, problem.seqlen_k, named_stream(seed, k_name));
+  if (problem.storage == Storage::varlen) {
+    tensors.emplace("cu_seqlens_q", cumulated(q));
+    tensors.emplace("cu_seqlens_k", cumulated(k));
+  } else {
+    tensors.emplace("seqlens_q", std::move(q));
+    tensors.emplace("seqlens_k", std::move(k));
+  }
+}
+
+}  // namespace
+
+Shape layout_strides(const Shape& shape, Layout layout) {
+  checked_bytes(DType::boolean, shape, "strobe::layout_strides");
+  if (layout == Layout::bshd || shape.rank() < 3) return shape.contiguous_strides();
+  const int axis = shape.rank() - 3;
+  Shape memory = shape;
+  std::swap(memory[axis], memory[axis + 1]);
+  Shape strides = memory.contiguous_strides();
+  std::swap(strides[axis], strides[axis + 1]);
+  return strides;
+}
+
+TensorMap random_tensors(const Problem& problem, std::uint64_t seed) {
+  const DType dtype = problem.dtype;
+  if (dtype != DType::f32 && dtype != DType::bf16 && dtype != DType::f64)
+    throw api::error(
+        "dtype-later",
+        fmt::format("strobe::random_tensors: no random tensors of {}; there are f32, bf16 and f64",
+                    name_of(dtype)));
+  TensorMap tensors;
+  if (problem.storage != Storage::dense) add_lengths(problem, seed, tensors);
+  const auto add = [&](const char* name, const char* starts_name, Shape sizes) {
+    const auto starts = tensors.find(starts_name);
+    const bool packed = starts != tensors.end();
+    const Shape shape =
+        packed ? Shape{starts->second.as<std::int32_t>()[problem.batch], sizes[1], sizes[2]}
+               : Shape{problem.batch, sizes[0], sizes[1], sizes[2]};
+    tensors.emplace(name, normal_tensor(problem, named_stream(seed, name), shape,
+                                        packed ? &starts->second : nullptr));
+  };
+  add("q", "cu_seqlens_q", {problem.seqlen_q, problem.num_heads, problem.head_dim});
+  add("k", "cu_seqlens_k", {problem.seqlen_k, problem.num_heads_kv, problem.head_dim});
+  add("v", "cu_seqlens_k", {problem.seqlen_k, problem.num_heads_kv, problem.head_dim_v});
+  return tensors;
+}
+
+TensorMap output_tensors(const Problem& problem, const TensorMap& inputs) {
+  Shape o{problem.batch, problem.seqlen_q, problem.num_heads, problem.head_dim_v};
+  Shape lse{problem.batch, problem.num_heads, problem.seqlen_q};
+  if (problem.storage == Storage::varlen) {
+    const auto q = inputs.find("q");
+    if (q == inputs.end() || q->second.rank() != 3)
+      throw api::error(
+          "tensor-missing",
+          "strobe::output_tensors: packed outputs are as long as q [total, heads, dim]; "
+          "the inputs hold no such tensor");
+    const std::int64_t total = q->second.shape()[0];
+    o = {total, problem.num_heads, problem.head_dim_v};
+    lse = {problem.num_heads, total};
+  }
+  TensorMap outputs;
+  outputs.emplace("o", HostTensor(problem.o_dtype, o, layout_strides(o, problem.layout)));
+  outputs.emplace("lse", HostTensor(DType::f32, lse));
+  for (auto& entry : outputs) entry.second.fill_bytes(std::byte{0xff});
+  return outputs;
+}
+
+}  // namespace strobe::harness

@@ -1,0 +1,152 @@
+// Matrix products by OpenBLAS, loaded when first needed; plain loops where there is none.
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/standard_products.hpp"
+
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+
+#include <fmt/format.h>
+
+#include "api/messages.hpp"
+#include "harness/machine.hpp"
+#include "harness/standard_attention.hpp"
+
+namespace strobe::harness {
+namespace {
+
+/// The C interface of BLAS, as cblas.h has it: enumerations are ints there.
+using Sgemm = void (*)(int order, int trans_a, int trans_b, int m, int n, int k, float alpha,
+                       const float* a, int lda, const float* b, int ldb, float beta, float* c,
+                       int ldc);
+constexpr int kRowMajor = 101;
+constexpr int kNoTrans = 111;
+constexpr int kTrans = 112;
+
+/// Sets an environment variable for as long as it lives, unless the user has set it.
+class Setting {
+ public:
+  Setting(const char* name, const char* value) : name_(name) {
+    if (value == nullptr || std::getenv(name) != nullptr) return;
+    ours_ = setenv(name, value, 0) == 0;
+  }
+  ~Setting() {
+    if (ours_) unsetenv(name_);
+  }
+  Setting(const Setting&) = delete;
+  Setting& operator=(const Setting&) = delete;
+
+ private:
+  const char* name_;
+  bool ours_ = false;
+};
+
+struct OpenBlas {
+  Sgemm sgemm = nullptr;
+  std::string version{};
+  std::string kernels{};
+};
+
+/// OpenBLAS reads its settings once, when it is loaded: hence dlopen. On Zen 4 its AVX2 kernels
+/// (Haswell) do Q K^T and P V at S = 4096 with 103 and 95 GFLOP/s for d = 128, 95 and 83 for d =
+/// 64; those that it picks itself (Cooperlake) with 97, 92 and 86, 80 (one thread, peak 118). Zen 5
+/// runs 256-bit code at half rate: there its own choice stands. One thread, because its own threads
+/// reach 52 to 75 % of two cores at these shapes, one alone 70 to 87 % of its core; heads or rows
+/// are cut over threads here instead.
+OpenBlas load_open_blas() {
+  OpenBlas blas;
+  const Setting threads("OPENBLAS_NUM_THREADS", "1");
+  const bool zen4 = read_machine().core == "AMD Zen 4";
+  const Setting kernels("OPENBLAS_CORETYPE", zen4 ? "Haswell" : nullptr);
+  void* library = nullptr;
+  for (const char* name : {"libopenblas.so.0", "libopenblas.so"}) {
+    if (library == nullptr) library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+  }
+  if (library == nullptr) return blas;
+  blas.sgemm = reinterpret_cast<Sgemm>(dlsym(library, "cblas_sgemm"));
+  using Text = char* (*)();
+  if (const auto config = reinterpret_cast<Text>(dlsym(library, "openblas_get_config")))
+    blas.version = config();
+  if (const auto core = reinterpret_cast<Text>(dlsym(library, "openblas_get_corename")))
+    blas.kernels = core();
+  using SetThreads = void (*)(int);
+  if (const auto set = reinterpret_cast<SetThreads>(dlsym(library, "openblas_set_num_threads")))
+    set(1);
+  return blas;
+}
+
+const OpenBlas& open_blas() {
+  static const OpenBlas blas = load_open_blas();
+  return blas;
+}
+
+int blas_int(std::int64_t value) {
+  if (value < 0 || value > std::numeric_limits<int>::max()) {
+    throw api::error(
+        "standard-size",
+        fmt::format("strobe::harness::standard attention: a matrix has {} rows, columns or "
+                    "elements from row to row; BLAS takes at most {}, so take shorter sequences",
+                    value, std::numeric_limits<int>::max()));
+  }
+  return static_cast<int>(value);
+}
+
+/// BLAS wants a distance of at least 1 even where a matrix has no columns.
+int leading(std::int64_t row) { return std::max(1, blas_int(row)); }
+
+void clear(Matrix c, ProductSizes n) {
+  for (std::int64_t row = 0; row < n.rows; ++row)
+    std::memset(c.data + row * c.row, 0, static_cast<std::size_t>(n.columns) * sizeof(float));
+}
+
+}  // namespace
+
+void multiply_transposed(ConstMatrix a, ConstMatrix b, Matrix c, ProductSizes n, float alpha) {
+  if (n.rows == 0 || n.columns == 0) return;
+  if (n.depth == 0) return clear(c, n);
+  if (const Sgemm sgemm = open_blas().sgemm) {
+    sgemm(kRowMajor, kNoTrans, kTrans, blas_int(n.rows), blas_int(n.columns), blas_int(n.depth),
+          alpha, a.data, leading(a.row), b.data, leading(b.row), 0.0f, c.data, leading(c.row));
+    return;
+  }
+  for (std::int64_t row = 0; row < n.rows; ++row) {
+    for (std::int64_t column = 0; column < n.columns; ++column) {
+      float sum = 0.0f;
+      for (std::int64_t k = 0; k < n.depth; ++k)
+        sum += a.data[row * a.row + k] * b.data[column * b.row + k];
+      c.data[row * c.row + column] = alpha * sum;
+    }
+  }
+}
+
+void multiply(ConstMatrix a, ConstMatrix b, Matrix c, ProductSizes n) {
+  if (n.rows == 0 || n.columns == 0) return;
+  if (n.depth == 0) return clear(c, n);
+  if (const Sgemm sgemm = open_blas().sgemm) {
+    sgemm(kRowMajor, kNoTrans, kNoTrans, blas_int(n.rows), blas_int(n.columns), blas_int(n.depth),
+          1.0f, a.data, leading(a.row), b.data, leading(b.row), 0.0f, c.data, leading(c.row));
+    return;
+  }
+  clear(c, n);
+  for (std::int64_t row = 0; row < n.rows; ++row) {
+    for (std::int64_t k = 0; k < n.depth; ++k) {
+      const float factor = a.data[row * a.row + k];
+      for (std::int64_t column = 0; column < n.columns; ++column)
+        c.data[row * c.row + column] += factor * b.data[k * b.row + column];
+    }
+  }
+}
+
+std::string standard_products() {
+  const OpenBlas& blas = open_blas();
+  if (blas.sgemm == nullptr) return "plain loops (no OpenBLAS found)";
+  // The configuration reads "OpenBLAS 0.3.21 DYNAMIC_ARCH ...".
+  const std::size_t second = blas.version.find(' ', blas.version.find(' ') + 1);
+  return fmt::format("{} sgemm ({} kernels)", blas.version.substr(0, second), blas.kernels);
+}
+
+}  // namespace strobe::harness

@@ -1,0 +1,91 @@
+// A few rows of standard attention, on the keys that they see: the same arithmetic without the
+// whole matrix.
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <limits>
+#include <vector>
+
+#include "harness/standard_attention.hpp"
+#include "harness/standard_products.hpp"
+#include "harness/standard_softmax.hpp"
+
+namespace strobe::harness {
+namespace {
+
+/// The least range that holds both.
+Range hull(Range a, Range b) {
+  if (a.empty()) return b;
+  if (b.empty()) return a;
+  return {std::min(a.begin, b.begin), std::max(a.end, b.end)};
+}
+
+/// Keys that any of the rows sees: two ranges of keys laid side by side, one where they touch.
+struct Gathered {
+  Columns keys{};
+  std::int64_t count() const { return keys.sinks.size() + keys.window.size(); }
+
+  void add(const Columns& row) {
+    keys = {hull(keys.sinks, row.sinks), hull(keys.window, row.window)};
+  }
+  void join() {
+    if (!keys.sinks.empty() && !keys.window.empty() && keys.sinks.end >= keys.window.begin)
+      keys = {{}, hull(keys.sinks, keys.window)};
+  }
+  std::int64_t column(std::int64_t key) const {
+    if (key < keys.sinks.end && key >= keys.sinks.begin) return key - keys.sinks.begin;
+    return key - keys.window.begin + keys.sinks.size();
+  }
+  Range columns(Range range) const {
+    if (range.empty()) return {};
+    const std::int64_t begin = column(range.begin);
+    return {begin, begin + range.size()};
+  }
+};
+
+/// The gathered keys' rows of k or v, contiguous f32.
+std::vector<float> gather(const Rows& from, const Gathered& seen) {
+  std::vector<float> to(static_cast<std::size_t>(seen.count() * from.dim));
+  widen_rows(from, seen.keys.sinks, to.data());
+  widen_rows(from, seen.keys.window, to.data() + seen.keys.sinks.size() * from.dim);
+  return to;
+}
+
+}  // namespace
+
+void standard_rows(const ForwardParams& p, const StandardRows& which, float* o, float* lse) {
+  const Sequence s = sequence(p, which.batch);
+  const std::int64_t rows =
+      std::clamp<std::int64_t>(s.lengths.q - which.first, 0, which.rows);  // the rest is padding
+  std::fill_n(o, which.rows * p.head_dim_v, 0.0f);
+  std::fill_n(lse, which.rows, -std::numeric_limits<float>::infinity());
+  Gathered seen;
+  for (std::int64_t row = 0; row < rows; ++row)
+    seen.add(columns_of(p.mask.keys(which.first + row, s.lengths)));
+  seen.join();
+  const std::int64_t n = seen.count();
+  if (n == 0) return;
+
+  const std::int64_t kv = p.kv_head(which.head);
+  const std::int64_t first_q = p.q_strides.offset(s.batch, s.first_q + which.first, which.head);
+  std::vector<float> q(static_cast<std::size_t>(rows * p.head_dim));
+  widen_rows({p.q, p.dtype, first_q, p.q_strides.row, p.head_dim}, {0, rows}, q.data());
+  const std::vector<float> k = gather(
+      {p.k, p.dtype, p.k_strides.offset(s.batch, s.first_k, kv), p.k_strides.row, p.head_dim},
+      seen);
+  const std::vector<float> v = gather(
+      {p.v, p.dtype, p.v_strides.offset(s.batch, s.first_k, kv), p.v_strides.row, p.head_dim_v},
+      seen);
+
+  std::vector<float> scores(static_cast<std::size_t>(rows * n));
+  multiply_transposed({q.data(), p.head_dim}, {k.data(), p.head_dim}, {scores.data(), n},
+                      {rows, n, p.head_dim}, static_cast<float>(p.softmax_scale));
+  for (std::int64_t row = 0; row < rows; ++row) {
+    const Columns keys = columns_of(p.mask.keys(which.first + row, s.lengths));
+    const Columns columns{seen.columns(keys.sinks), seen.columns(keys.window)};
+    lse[row] = softmax_row(scores.data() + row * n, n, columns, p.dtype == DType::bf16);
+  }
+  multiply({scores.data(), n}, {v.data(), p.head_dim_v}, {o, p.head_dim_v},
+           {rows, p.head_dim_v, n});
+}
+
+}  // namespace strobe::harness

@@ -1,0 +1,58 @@
+// One row of standard attention's softmax, with the vector loops of this machine.
+// SPDX-License-Identifier: Apache-2.0
+#include "harness/standard_softmax.hpp"
+
+#include <cmath>
+#include <limits>
+
+#include "harness/vector_loops.hpp"
+
+namespace strobe::harness {
+namespace {
+
+void clear(float* s, std::int64_t begin, std::int64_t end) {
+  if (begin < end) std::fill(s + begin, s + end, 0.0f);
+}
+
+}  // namespace
+
+Columns columns_of(const Keys& keys) {
+  Columns columns;
+  if (keys.begin < keys.end) columns.window = {keys.begin, keys.end};
+  const std::int64_t sinks_end =
+      columns.window.empty() ? keys.sink_end : std::min(keys.sink_end, keys.begin);
+  if (keys.sink_begin < sinks_end) columns.sinks = {keys.sink_begin, sinks_end};
+  return columns;
+}
+
+float softmax_row(float* s, std::int64_t n, const Columns& seen, bool to_bf16) {
+  const VectorLoops& loops = best_vector_loops();
+  const auto& [sinks, window] = seen;
+  const std::int64_t window_begin = window.empty() ? n : window.begin;
+  clear(s, 0, sinks.empty() ? window_begin : sinks.begin);
+  if (!sinks.empty()) clear(s, sinks.end, window_begin);
+  if (!window.empty()) clear(s, window.end, n);
+  if (sinks.empty() && window.empty()) return -std::numeric_limits<float>::infinity();
+
+  const float row_max = std::max(loops.largest(s + sinks.begin, sinks.size()),
+                                 loops.largest(s + window.begin, window.size()));
+  const float row_sum = loops.exp_sum(s + sinks.begin, sinks.size(), row_max) +
+                        loops.exp_sum(s + window.begin, window.size(), row_max);
+  loops.scale(s + sinks.begin, sinks.size(), 1.0f / row_sum, to_bf16);
+  loops.scale(s + window.begin, window.size(), 1.0f / row_sum, to_bf16);
+  return row_max + std::log(row_sum);
+}
+
+void widen_rows(const Rows& from, Range range, float* to) {
+  for (std::int64_t row = range.begin; row < range.end; ++row, to += from.dim) {
+    const std::int64_t at = from.first + row * from.stride;
+    if (from.dtype == DType::f32) {
+      std::copy_n(static_cast<const float*>(from.data) + at, from.dim, to);
+    } else {
+      const auto* const in = static_cast<const bfloat16*>(from.data) + at;
+      for (std::int64_t d = 0; d < from.dim; ++d) to[d] = in[d];
+    }
+  }
+}
+
+}  // namespace strobe::harness

@@ -1,0 +1,48 @@
+// The few loops of the harness that must be as fast as the machine: built once per instruction set.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace strobe::harness {
+
+/// Independent chains of one operation, held in registers. `run` returns a value that depends on
+/// all of them, so that no compiler drops the work.
+struct PeakLoop {
+  double (*run)(std::int64_t iterations) = nullptr;  ///< null: this instruction set has none
+  double flops_per_iteration = 0.0;
+};
+
+/// One instruction set's. Built in files of their own flags, so nothing in them may be an inline
+/// function or template with a symbol of its own.
+struct VectorLoops {
+  const char* name = "";  ///< "portable", "avx2", "avx512", "avx512bf16"
+  PeakLoop mul_add_f32{};
+  PeakLoop mul_add_f64{};
+  PeakLoop dot_bf16{};
+  /// Reads every byte, in two streams; the result depends on all of them.
+  std::uint64_t (*read)(const std::byte* data, std::int64_t bytes) = nullptr;
+  /// The largest of x [n], NaN left out; -inf of none.
+  float (*largest)(const float* x, std::int64_t n) = nullptr;
+  /// x = exp(x - shift), error 1 ulp, 0 below 2^-126; returns the sum.
+  float (*exp_sum)(float* x, std::int64_t n, float shift) = nullptr;
+  /// x = factor * x, and where `to_bf16` rounded to the nearest bf16.
+  void (*scale)(float* x, std::int64_t n, float factor, bool to_bf16) = nullptr;
+};
+
+extern const VectorLoops kPortableLoops;
+#if defined(__x86_64__)
+extern const VectorLoops kAvx2Loops;
+extern const VectorLoops kAvx512Loops;
+extern const VectorLoops kAvx512Bf16Loops;
+#endif
+
+/// By name; null where this build or this machine has none of it.
+const VectorLoops* vector_loops(std::string_view name);
+
+/// The widest that this machine runs.
+const VectorLoops& best_vector_loops();
+
+}  // namespace strobe::harness

@@ -1,0 +1,43 @@
+// Exact attention: o = softmax(score(q kT)) v, without ever storing the score matrix.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "strobe/plan.hpp"
+#include "strobe/problem.hpp"
+#include "strobe/tensor.hpp"
+
+namespace strobe {
+
+/// What memory. Any strides, only dim must be contiguous; inputs may overlap each other, no
+/// element of an output may be another's or an input's. An output given is an output wanted.
+/// Packed sequences drop the batch axis: [total, heads, dim] with both cu_seqlens.
+struct ForwardTensors {
+  ConstTensorView q{};             ///< [batch, seqlen_q, num_heads, head_dim]
+  ConstTensorView k{};             ///< [batch, seqlen_k, num_heads_kv, head_dim]
+  ConstTensorView v{};             ///< [batch, seqlen_k, num_heads_kv, head_dim_v]
+  TensorView o{};                  ///< [batch, seqlen_q, num_heads, head_dim_v], q's type or f32
+  TensorView lse{};                ///< [batch, num_heads, seqlen_q] f32; packed [num_heads, total]
+  ConstTensorView cu_seqlens_q{};  ///< [batch + 1] i32: packed sequence b is rows [cu[b], cu[b+1])
+  ConstTensorView cu_seqlens_k{};  ///< [batch + 1] i32
+  ConstTensorView seqlens_q{};     ///< [batch] i32: shortens sequences, from the end
+  ConstTensorView seqlens_k{};     ///< [batch] i32
+};
+
+/// What meaning.
+struct Options {
+  Mask mask{};
+  Score score{};
+  Determinism determinism = Determinism::batch_invariant;
+  std::int64_t max_seqlen_q = 0;  ///< packed sequences: the longest; 0: read from cu_seqlens
+  std::int64_t max_seqlen_k = 0;
+};
+
+/// Computes o and, where given, lse = log(sum over the visible keys of exp(s)), natural logarithm.
+/// A row that sees no key gets o = 0, lse = -inf. Equal bits on every run and for any number of
+/// threads. Without Exec::parallel, starts threads for the call when the work is worth it; without
+/// Exec::workspace, allocates one.
+/// Throws Error; all checks come before the first write.
+/// Source of the method: Dao et al., FlashAttention, 2022; Dao, FlashAttention-2, 2023.
+void forward(const ForwardTensors& tensors, const Options& options = {}, const Exec& exec = {});
+
+}  // namespace strobe

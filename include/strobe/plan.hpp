@@ -1,0 +1,89 @@
+// A plan is the decision for a problem, made once: kernel, tiles, workspace. It may be run often.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "strobe/problem.hpp"
+
+namespace strobe {
+
+/// Runs work on several threads: `run` must call body(argument) `workers` times, at once, one
+/// after the other or anything between, and return when all calls have. There is no barrier
+/// inside a body, so any pool, even a plain loop, is correct.
+struct Parallel {
+  using Body = void (*)(void* argument);
+  void (*run)(void* context, int workers, Body body, void* argument) = nullptr;
+  void* context = nullptr;
+};
+
+/// Where a plan runs.
+struct Exec {
+  Parallel parallel{};               ///< not given: the calling thread does all
+  std::span<std::byte> workspace{};  ///< at least workspace_bytes(), of any alignment
+};
+
+/// Persistent workers; the thread that calls run() takes part. A value the caller may keep.
+/// One run at a time: a second concurrent one waits its turn.
+class ThreadPool {
+ public:
+  /// `threads` counts the caller: ThreadPool(4) starts three. 0: one for each core this process
+  /// may use. Throws Error(out_of_memory) when the system refuses a thread.
+  explicit ThreadPool(int threads = 0);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int size() const noexcept;
+  /// For Exec::parallel. Valid as long as the pool.
+  Parallel parallel() noexcept;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+struct PlanOptions {
+  int threads = 1;        ///< how many workers share the work; sets the workspace
+  std::string backend{};  ///< "cpu", "cpu:portable", "cpu:avx512", "cpu:avx512bf16"; empty: best
+};
+
+class Plan {
+ public:
+  /// Throws Error(unsupported) when no kernel takes the problem (the message says what would),
+  /// Error(device) when this machine lacks the backend that was asked for.
+  explicit Plan(const Problem& problem, const PlanOptions& options = {});
+  ~Plan();
+  Plan(Plan&&) noexcept;
+  Plan& operator=(Plan&&) noexcept;
+
+  const Problem& problem() const noexcept;
+  /// Bytes that run() needs beside inputs and outputs: independent of the lengths.
+  std::size_t workspace_bytes() const noexcept;
+  /// The kernel's name, "cpu:avx512 forward f32".
+  const std::string& kernel() const noexcept;
+
+  /// Runs on tensors of this problem; sequences may be shorter than the problem's. Checks the
+  /// tensors first, then writes. Allocates nothing. Concurrent runs need workspaces of their own.
+  void run(const ForwardTensors& tensors, const Exec& exec) const;
+
+ private:
+  struct State;
+  std::unique_ptr<const State> state_;
+};
+
+/// What a plan would do and why, in words: kernel, tiles, tasks, workspace, FLOPs, bytes, the
+/// limit, and every other kernel with its reason for refusing.
+std::string explain(const Problem& problem, const PlanOptions& options = {});
+
+/// The kernels of this build, one line each, with what this machine can run.
+std::string list_kernels();
+
+/// Cores that this process may use (its CPU affinity counts).
+int available_threads() noexcept;
+
+}  // namespace strobe

@@ -1,0 +1,68 @@
+// A problem is everything about a call but its pointers. It is also a string, and the string is
+// test name, benchmark row, command-line argument and reproducer.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "strobe/mask.hpp"
+#include "strobe/score.hpp"
+#include "strobe/tensor.hpp"
+
+namespace strobe {
+
+struct ForwardTensors;
+struct Options;
+
+/// How sequences of different lengths lie in memory.
+enum class Storage : std::int32_t {
+  dense,    ///< padded, every sequence as long as the tensor says
+  seqlens,  ///< padded, lengths in seqlens_q and seqlens_k
+  varlen,   ///< packed [total, heads, dim] with cu_seqlens
+};
+
+/// Which axis runs faster in memory, head or sequence. The library takes any strides;
+/// this is for whoever makes tensors from a problem.
+enum class Layout : std::int32_t { bshd, bhsd };
+
+/// What a row's bits may depend on (docs/semantics.md, "Reproducibility").
+enum class Determinism : std::int32_t {
+  run_to_run,       ///< equal on every run, for any number of threads
+  batch_invariant,  ///< besides: a function of the row's own query and keys alone
+};
+
+/// b2 h8/2 q333 k1024 d128/64 bf16 causal window=128,0 scale=0.1 layout=bhsd
+struct Problem {
+  std::int64_t batch = 1;
+  std::int64_t num_heads = 1;
+  std::int64_t num_heads_kv = 1;
+  std::int64_t seqlen_q = 0;  ///< of the longest sequence where lengths differ
+  std::int64_t seqlen_k = 0;
+  std::int64_t head_dim = 1;
+  std::int64_t head_dim_v = 1;
+  DType dtype = DType::f32;    ///< of q, k and v
+  DType o_dtype = DType::f32;  ///< dtype, or f32
+  Mask mask{};
+  Score score{};
+  Storage storage = Storage::dense;
+  Layout layout = Layout::bshd;
+  Determinism determinism = Determinism::batch_invariant;
+
+  /// Reads the grammar of docs/cases.md. Throws Error(invalid_argument) that names the word.
+  static Problem parse(std::string_view text);
+  /// Options alone, as `strobe run` takes them: sizes and type stay as they are in `sizes`.
+  static Problem parse_options(std::string_view text, const Problem& sizes);
+  /// The problem that these tensors pose; checks them as forward() does.
+  static Problem of(const ForwardTensors& tensors, const Options& options);
+
+  /// The shortest string that parses to this problem.
+  std::string to_string() const;
+  /// The options alone: the string without sizes and type.
+  std::string options_to_string() const;
+
+  bool operator==(const Problem&) const = default;
+};
+
+}  // namespace strobe

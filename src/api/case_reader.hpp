@@ -1,0 +1,75 @@
+// Reads the case grammar of docs/cases.md, word by word.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "strobe/problem.hpp"
+
+namespace strobe::api {
+
+/// One word of a case, and where it stands.
+struct Word {
+  std::string_view text;
+  std::size_t number = 0;  ///< 1 for the first
+
+  /// The part before '=', or all of it.
+  std::string_view name() const { return text.substr(0, text.find('=')); }
+  /// The part after '='; not given where the word has none.
+  std::optional<std::string_view> value() const;
+  /// `word 3 "cuasal"`, for messages; long or unprintable words are cut.
+  std::string quoted() const;
+};
+
+/// Turns words into a problem. Each word changes one thing, and no word may come twice.
+class CaseReader {
+ public:
+  /// `start` holds what the words do not say; `where` starts the messages.
+  CaseReader(std::string_view text, const Problem& start, const char* where);
+
+  /// Sizes, type and options. Throws where h, q or d is missing.
+  Problem read_case();
+  /// Options alone. A size or a type among them is an error.
+  Problem read_options();
+
+  // What the option words do with their values.
+  std::int64_t whole_number(std::string_view digits) const;
+  void read_window(std::string_view value);
+  void read_scale(std::string_view value);
+  void set_storage(Storage storage);
+  [[noreturn]] void refuse_value(std::string_view accepted) const;
+
+  Problem problem;
+  std::optional<DType> o_dtype;
+
+ private:
+  bool read_size();
+  bool read_type();
+  void read_option();
+  void set_size(char letter, std::int64_t first, std::optional<std::int64_t> second);
+  bool seen(std::string_view name) const;
+  void note(std::string_view name);
+  [[noreturn]] void refuse_unknown() const;
+
+  std::vector<Word> words_;
+  Word word_{};  // the one being read
+  std::vector<std::string_view> seen_;
+  const char* where_;
+};
+
+/// An option of the grammar, for whoever lists them.
+struct OptionWord {
+  std::string_view name;
+  std::string_view form;  ///< "window=LEFT,RIGHT"
+  bool takes_value = false;
+  /// Null: a word of the language that this version does not answer yet.
+  void (*read)(CaseReader& reader, std::string_view value) = nullptr;
+};
+std::span<const OptionWord> option_words();
+
+}  // namespace strobe::api

@@ -1,0 +1,122 @@
+// The entries of cu_seqlens and seqlens: never trusted, as they decide what memory is read.
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "api/checks.hpp"
+#include "api/messages.hpp"
+
+namespace strobe::api {
+namespace {
+
+/// One side of a call, queries or keys: its rows, and the lengths that divide them.
+struct Side {
+  const char* rows_name;  ///< "q"
+  const char* cu_name;
+  const char* seqlens_name;
+  std::int64_t rows = 0;                  ///< of one padded sequence, or of all packed ones
+  const std::int32_t* cu = nullptr;       ///< [batch + 1], or null
+  const std::int32_t* seqlens = nullptr;  ///< [batch], or null
+  std::int64_t batch = 0;
+
+  /// Rows that sequence `b` has in the tensor.
+  std::int64_t slots(std::int64_t b) const {
+    return cu != nullptr ? std::int64_t{cu[b + 1]} - cu[b] : rows;
+  }
+  std::int64_t length(std::int64_t b) const {
+    return seqlens != nullptr ? std::int64_t{seqlens[b]} : slots(b);
+  }
+};
+
+const std::int32_t* entries(const ConstTensorView& view) {
+  return view.given() ? static_cast<const std::int32_t*>(view.data) : nullptr;
+}
+
+Side query_side(const ForwardTensors& t) {
+  const bool packed = is_packed(t);
+  return {"q",
+          "cu_seqlens_q",
+          "seqlens_q",
+          t.q.shape[axes_of(packed).row],
+          entries(t.cu_seqlens_q),
+          entries(t.seqlens_q),
+          packed ? t.cu_seqlens_q.shape[0] - 1 : t.q.shape[0]};
+}
+
+Side key_side(const ForwardTensors& t) {
+  const bool packed = is_packed(t);
+  return {"k",
+          "cu_seqlens_k",
+          "seqlens_k",
+          t.k.shape[axes_of(packed).row],
+          entries(t.cu_seqlens_k),
+          entries(t.seqlens_k),
+          packed ? t.cu_seqlens_k.shape[0] - 1 : t.q.shape[0]};
+}
+
+void check_cu(const Side& side, const char* where) {
+  if (side.cu[0] < 0) {
+    fail("cu-seqlens-start", where,
+         {side.cu_name, "[0] is ", side.cu[0], "; the first sequence starts at row 0 or later"});
+  }
+  for (std::int64_t b = 0; b < side.batch; ++b) {
+    if (side.cu[b + 1] >= side.cu[b]) continue;
+    fail("cu-seqlens-falling", where,
+         {side.cu_name, "[", b + 1, "] is ", side.cu[b + 1], " after ", side.cu[b],
+          "; entries never fall, as sequence b is rows [cu[b], cu[b + 1])"});
+  }
+  if (side.cu[side.batch] > side.rows) {
+    fail("cu-seqlens-end", where,
+         {side.cu_name, "[", side.batch, "] is ", side.cu[side.batch], " and ", side.rows_name,
+          " has ", side.rows, " rows; the last entry is at most that"});
+  }
+}
+
+void check_seqlens(const Side& side, const char* where) {
+  for (std::int64_t b = 0; b < side.batch; ++b) {
+    if (side.seqlens[b] >= 0 && side.seqlens[b] <= side.slots(b)) continue;
+    fail("seqlens-value", where,
+         {side.seqlens_name, "[", b, "] is ", side.seqlens[b], " and the sequence has ",
+          side.slots(b), " rows in ", side.rows_name, "; a length is from 0 to that"});
+  }
+}
+
+std::int64_t check_side(const Side& side, const char* where) {
+  if (side.cu != nullptr) check_cu(side, where);
+  if (side.seqlens != nullptr) check_seqlens(side, where);
+  if (side.cu == nullptr) return side.rows;
+  std::int64_t longest = 0;
+  for (std::int64_t b = 0; b < side.batch; ++b) longest = std::max(longest, side.length(b));
+  return longest;
+}
+
+void check_max(const Side& side, const char* name, std::int64_t given, const char* where) {
+  if (given == 0) return;
+  if (given < 0) {
+    fail("max-seqlen-negative", where,
+         {name, " is ", given, "; give the longest length, or 0 to read it from cu_seqlens"});
+  }
+  if (side.cu == nullptr) {
+    fail("max-seqlen-padded", where,
+         {name, " is ", given, " without cu_seqlens; padded tensors tell their lengths by shape, ",
+          "so leave it 0"});
+  }
+  for (std::int64_t b = 0; b < side.batch; ++b) {
+    if (side.length(b) <= given) continue;
+    fail("max-seqlen-small", where,
+         {name, " is ", given, " and sequence ", b, " has ", side.length(b), " rows in ",
+          side.rows_name, "; make it at least the longest, or 0 to read it from cu_seqlens"});
+  }
+}
+
+}  // namespace
+
+Lengths check_lengths(const ForwardTensors& t, const char* where) {
+  return {check_side(query_side(t), where), check_side(key_side(t), where)};
+}
+
+void check_longest(const ForwardTensors& t, const Options& options, const char* where) {
+  check_max(query_side(t), "max_seqlen_q", options.max_seqlen_q, where);
+  check_max(key_side(t), "max_seqlen_k", options.max_seqlen_k, where);
+}
+
+}  // namespace strobe::api

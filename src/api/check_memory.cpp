@@ -1,0 +1,128 @@
+// Strides, pointers and overlaps of the tensors of a call.
+// SPDX-License-Identifier: Apache-2.0
+#include <array>
+#include <limits>
+
+#include "api/checks.hpp"
+#include "api/messages.hpp"
+#include "api/overlap.hpp"
+
+namespace strobe::api {
+namespace {
+
+std::array<Named, 7> inputs(const ForwardTensors& t) {
+  return {Named{"q", t.q},
+          {"k", t.k},
+          {"v", t.v},
+          {"cu_seqlens_q", t.cu_seqlens_q},
+          {"cu_seqlens_k", t.cu_seqlens_k},
+          {"seqlens_q", t.seqlens_q},
+          {"seqlens_k", t.seqlens_k}};
+}
+
+bool is_empty(const ConstTensorView& view) {
+  for (const std::int64_t size : view.shape) {
+    if (size == 0) return true;
+  }
+  return !view.given();
+}
+
+void check_strides(const Named& tensor, bool contiguous, const char* where) {
+  const ConstTensorView& view = tensor.view;
+  for (int axis = 0; axis < view.rank(); ++axis) {
+    if (view.shape[axis] == 1 || view.strides[axis] >= 0) continue;
+    fail("stride-negative", where,
+         {tensor.name, " has strides ", view.strides, "; negative strides are not taken, so ",
+          "reverse the axis in a copy"});
+  }
+  const int last = view.rank() - 1;
+  if (contiguous && view.shape[last] > 1 && view.strides[last] != 1) {
+    fail("stride-last", where,
+         {tensor.name, " has strides ", view.strides, " for shape ", view.shape,
+          "; its last axis must be contiguous (stride 1), the others are free"});
+  }
+}
+
+void check_address(const Named& tensor, const char* where) {
+  const ConstTensorView& view = tensor.view;
+  const std::int64_t span = span_bytes(view);
+  const auto address = reinterpret_cast<std::uintptr_t>(view.data);
+  const std::uintptr_t above = std::numeric_limits<std::uintptr_t>::max() - address;
+  if (span < 0 || static_cast<std::uint64_t>(span) > above) {
+    fail("stride-overflow", where,
+         {tensor.name, " of shape ", view.shape, " with strides ", view.strides,
+          " reaches beyond any memory; strides count elements, not bytes"});
+  }
+  if (view.data == nullptr) {
+    fail("data-null", where,
+         {tensor.name, " has shape ", view.shape, " and a null pointer; only a tensor without ",
+          "elements may have one"});
+  }
+  if (address % static_cast<std::uintptr_t>(size_of(view.dtype)) != 0) {
+    fail("data-alignment", where,
+         {tensor.name, " lies at an address that is no multiple of the ", size_of(view.dtype),
+          " bytes of ", view.dtype, "; copy it to one that is"});
+  }
+}
+
+void check_tensor(const Named& tensor, bool contiguous, const char* where) {
+  const ConstTensorView& view = tensor.view;
+  if (!view.given()) return;
+  if (view.strides.rank() != view.rank()) {
+    fail("stride-rank", where,
+         {tensor.name, " has shape ", view.shape, " and strides ", view.strides,
+          "; it takes one stride for each axis"});
+  }
+  if (is_empty(view)) return;
+  check_strides(tensor, contiguous, where);
+  check_address(tensor, where);
+}
+
+[[noreturn]] void refuse_undecided(const Named& output, const char* where) {
+  fail("overlap-undecided", where,
+       {"whether elements of ", output.name, " of shape ", output.view.shape, " with strides ",
+        output.view.strides, " share memory was not decided within ", kMaxSteps,
+        " steps; give it memory of its own, row-major"});
+}
+
+void check_self(const Named& output, const char* where) {
+  const Overlap found = self_overlap(output.view);
+  if (found == Overlap::undecided) refuse_undecided(output, where);
+  if (found == Overlap::none) return;
+  fail("overlap-self", where,
+       {"elements of ", output.name, " share memory: shape ", output.view.shape, ", strides ",
+        output.view.strides, "; each element of an output needs a place of its own"});
+}
+
+void check_pair(const Named& output, const Named& other, const char* where) {
+  const Overlap found = overlap(output.view, other.view);
+  if (found == Overlap::undecided) refuse_undecided(output, where);
+  if (found == Overlap::none) return;
+  fail("overlap", where,
+       {output.name, " shares memory with ", other.name,
+        "; no element of an output may be an input's or another output's, so write ", output.name,
+        " elsewhere"});
+}
+
+}  // namespace
+
+void check_memory(const ForwardTensors& t, const char* where) {
+  for (const Named& tensor : inputs(t)) check_tensor(tensor, true, where);
+  check_tensor({"o", t.o}, true, where);
+  check_tensor({"lse", t.lse}, false, where);
+}
+
+void check_overlaps(const ForwardTensors& t, const char* where) {
+  const Named o{"o", t.o};
+  const Named lse{"lse", t.lse};
+  for (const Named& output : {o, lse}) {
+    if (is_empty(output.view)) continue;
+    check_self(output, where);
+    for (const Named& input : inputs(t)) {
+      if (!is_empty(input.view)) check_pair(output, input, where);
+    }
+  }
+  if (!is_empty(o.view) && !is_empty(lse.view)) check_pair(o, lse, where);
+}
+
+}  // namespace strobe::api

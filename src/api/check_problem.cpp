@@ -1,0 +1,135 @@
+// Checks of a problem's numbers: what needs no tensor to be seen.
+// SPDX-License-Identifier: Apache-2.0
+#include <array>
+#include <cmath>
+#include <limits>
+
+#include "api/messages.hpp"
+#include "api/validate.hpp"
+
+namespace strobe::api {
+namespace {
+
+void check_at_least(std::int64_t least, const char* name, std::int64_t value, const char* where) {
+  if (value >= least) return;
+  fail("size-range", where, {name, " is ", value, "; it must be at least ", least});
+}
+
+void check_head_dim(const char* name, std::int64_t value, const char* where) {
+  check_at_least(1, name, value, where);
+  if (value <= kMaxHeadDim) return;
+  fail("head-dim", where,
+       {name, " is ", value, "; kernels take 1 to ", kMaxHeadDim,
+        "; split the heads or project to fewer dimensions"});
+}
+
+void check_types(const Problem& p, const char* where) {
+  switch (p.dtype) {
+    case DType::f32:
+    case DType::bf16: break;
+    case DType::f16:
+    case DType::f64:
+      fail("dtype-later", where,
+           {"q, k and v are ", p.dtype, ", which this version does not compute in yet; ",
+            "take f32 or bf16"});
+    default:
+      fail("dtype-input", where, {"q, k and v are ", p.dtype, "; their type must be f32 or bf16"});
+  }
+  if (p.o_dtype == p.dtype || p.o_dtype == DType::f32) return;
+  fail("dtype-output", where,
+       {"o is ", p.o_dtype, " and q is ", p.dtype, "; o must have q's type or f32"});
+}
+
+/// Empty axes count as one: a tensor of zero bytes still has strides to compute.
+void check_bytes(const char* name, std::array<std::int64_t, 4> sizes, DType dtype,
+                 const char* where) {
+  std::int64_t bytes = size_of(dtype);
+  bool overflow = false;
+  for (const std::int64_t size : sizes) {
+    overflow = __builtin_mul_overflow(bytes, size > 0 ? size : 1, &bytes) || overflow;
+  }
+  if (!overflow) return;
+  fail("size-overflow", where,
+       {name, " of ", sizes[0], " x ", sizes[1], " x ", sizes[2], " x ", sizes[3], " ", dtype,
+        " takes more than ", std::numeric_limits<std::int64_t>::max(),
+        " bytes; make the sizes smaller"});
+}
+
+/// Work is counted in pairs of a query and a key, in int64.
+void check_pairs(const Problem& p, const char* where) {
+  std::int64_t pairs = p.num_heads;
+  bool overflow = false;
+  for (const std::int64_t size : {p.batch, p.seqlen_q, p.seqlen_k}) {
+    overflow = __builtin_mul_overflow(pairs, size > 0 ? size : 1, &pairs) || overflow;
+  }
+  if (!overflow) return;
+  fail("size-overflow", where,
+       {p.batch, " x ", p.num_heads, " heads of ", p.seqlen_q, " queries x ", p.seqlen_k,
+        " keys are more than ", std::numeric_limits<std::int64_t>::max(),
+        " pairs; make the sizes smaller"});
+}
+
+void check_enumerations(const Problem& p, const char* where) {
+  const auto check = [where](const char* name, auto value, auto last) {
+    const auto number = static_cast<std::int32_t>(value);
+    if (number >= 0 && number <= static_cast<std::int32_t>(last)) return;
+    fail("enum-value", where,
+         {name, " is ", number, ", which is none of its values; they go from 0 to ",
+          static_cast<std::int32_t>(last)});
+  };
+  check("mask.align", p.mask.align, Align::top_left);
+  check("storage", p.storage, Storage::varlen);
+  check("layout", p.layout, Layout::bhsd);
+  check("determinism", p.determinism, Determinism::batch_invariant);
+}
+
+}  // namespace
+
+void check_meaning(const Problem& p, const char* where) {
+  check_enumerations(p, where);
+  const auto check_side = [where](const char* name, std::int64_t side) {
+    if (side >= -1) return;
+    fail("mask-window", where,
+         {name, " is ", side, "; a window side is a number of keys from 0 on, or -1 for all"});
+  };
+  check_side("mask.left", p.mask.left);
+  check_side("mask.right", p.mask.right);
+  const auto check_number = [where](const char* name, std::int64_t number) {
+    if (number >= 0) return;
+    fail("mask-number", where, {name, " is ", number, "; it must be at least 0, and 0 is off"});
+  };
+  check_number("mask.chunk", p.mask.chunk);
+  check_number("mask.prefix", p.mask.prefix);
+  check_number("mask.sink_tokens", p.mask.sink_tokens);
+  if (p.score.scale && !std::isfinite(*p.score.scale)) {
+    fail("scale-finite", where,
+         {"score.scale is ", *p.score.scale,
+          "; it must be finite; leave it out for 1 / sqrt(head_dim)"});
+  }
+}
+
+void check_problem(const Problem& p, const char* where) {
+  check_types(p, where);
+  check_at_least(0, "batch", p.batch, where);
+  check_at_least(0, "seqlen_q", p.seqlen_q, where);
+  check_at_least(0, "seqlen_k", p.seqlen_k, where);
+  check_at_least(1, "num_heads", p.num_heads, where);
+  check_at_least(1, "num_heads_kv", p.num_heads_kv, where);
+  check_head_dim("head_dim", p.head_dim, where);
+  check_head_dim("head_dim_v", p.head_dim_v, where);
+  if (p.num_heads % p.num_heads_kv != 0) {
+    fail("heads-ratio", where,
+         {"q has ", p.num_heads, " heads and k has ", p.num_heads_kv,
+          "; each key head must serve the same number of query heads, so the first number must be ",
+          "a multiple of the second"});
+  }
+  check_bytes("q", {p.batch, p.seqlen_q, p.num_heads, p.head_dim}, p.dtype, where);
+  check_bytes("k", {p.batch, p.seqlen_k, p.num_heads_kv, p.head_dim}, p.dtype, where);
+  check_bytes("v", {p.batch, p.seqlen_k, p.num_heads_kv, p.head_dim_v}, p.dtype, where);
+  check_bytes("o", {p.batch, p.seqlen_q, p.num_heads, p.head_dim_v}, p.o_dtype, where);
+  check_bytes("lse", {p.batch, p.num_heads, p.seqlen_q, 1}, DType::f32, where);
+  check_pairs(p, where);
+  check_meaning(p, where);
+}
+
+}  // namespace strobe::api

@@ -1,0 +1,44 @@
+// The parts of check_forward, and what they share.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+#include "strobe/attention.hpp"
+
+namespace strobe::api {
+
+/// A tensor and its name in messages.
+struct Named {
+  const char* name = "";
+  ConstTensorView view{};
+};
+
+/// Which axis is which. Packed tensors have no batch axis, so theirs is -1.
+struct Axes {
+  int batch = 0;
+  int row = 1;
+  int head = 2;
+  int dim = 3;
+};
+constexpr Axes axes_of(bool packed) { return packed ? Axes{-1, 0, 1, 2} : Axes{}; }
+
+inline bool is_packed(const ForwardTensors& t) { return t.cu_seqlens_q.given(); }
+
+/// Ranks, types, shapes against each other. Returns sizes, types, storage and layout that the
+/// tensors agree on; of packed tensors the seqlens are still 0.
+Problem check_shapes(const ForwardTensors& t, const char* where);
+
+/// Strides and pointers: every element has an address, rows are contiguous along dim.
+void check_memory(const ForwardTensors& t, const char* where);
+
+/// No element of an output is another's or an input's.
+void check_overlaps(const ForwardTensors& t, const char* where);
+
+/// Reads cu_seqlens and seqlens, and checks every entry. Returns the longest lengths.
+Lengths check_lengths(const ForwardTensors& t, const char* where);
+
+/// Checks max_seqlen_q and max_seqlen_k against the lengths, which passed check_lengths.
+void check_longest(const ForwardTensors& t, const Options& options, const char* where);
+
+}  // namespace strobe::api

@@ -1,0 +1,95 @@
+// The public Plan: checks, the decision, the run.
+// SPDX-License-Identifier: Apache-2.0
+#include "strobe/plan.hpp"
+
+#include "api/messages.hpp"
+#include "api/validate.hpp"
+#include "cpu/run_forward.hpp"
+#include "plan/decision.hpp"
+#include "plan/explain.hpp"
+
+namespace strobe {
+namespace {
+
+/// The best instruction set that a backend's name allows.
+cpu::Isa isa_of(const std::string& backend, const char* where) {
+  using cpu::Isa;
+  if (backend.empty() || backend == "cpu") {
+    for (const Isa isa : {Isa::avx512bf16, Isa::avx512})
+      if (cpu::machine_has(isa)) return isa;
+    return Isa::portable;
+  }
+  for (const Isa isa : {Isa::portable, Isa::avx512, Isa::avx512bf16}) {
+    if (backend != std::string("cpu:") + cpu::name_of(isa)) continue;
+    if (!cpu::machine_has(isa))
+      api::fail("backend-machine", where,
+                {"this machine cannot run ", backend, "; use backend \"cpu\" for the best it can"});
+    return isa;
+  }
+  if (backend == "cpu:avx2" || backend.starts_with("cuda"))
+    api::fail("backend-later", where,
+              {"this build has no backend ", backend,
+               " yet; have: cpu, cpu:portable, cpu:avx512, cpu:avx512bf16"});
+  api::fail("backend-unknown", where,
+            {"there is no backend \"", backend,
+             "\"; have: cpu, cpu:portable, cpu:avx512, cpu:avx512bf16"});
+}
+
+void check_threads(int threads, const char* where) {
+  if (threads < 1)
+    api::fail("plan-threads", where, {"threads is ", threads, "; a plan needs 1 or more"});
+}
+
+}  // namespace
+
+struct Plan::State {
+  Problem problem;
+  plan::Decision decision;
+  std::string kernel;
+};
+
+Plan::Plan(const Problem& problem, const PlanOptions& options) {
+  constexpr const char* kWhere = "strobe::Plan";
+  api::check_problem(problem, kWhere);
+  check_threads(options.threads, kWhere);
+  const plan::Decision decision =
+      plan::decide(problem, isa_of(options.backend, kWhere), options.threads);
+  if (decision.kernel == nullptr)
+    api::fail("plan-kernel", kWhere,
+              {"no kernel takes \"", problem.to_string(),
+               "\"; strobe explain says what each one refuses"});
+  state_ = std::make_unique<const State>(State{problem, decision, decision.kernel->name()});
+}
+
+Plan::~Plan() = default;
+Plan::Plan(Plan&&) noexcept = default;
+Plan& Plan::operator=(Plan&&) noexcept = default;
+
+const Problem& Plan::problem() const noexcept { return state_->problem; }
+std::size_t Plan::workspace_bytes() const noexcept { return state_->decision.workspace_bytes; }
+const std::string& Plan::kernel() const noexcept { return state_->kernel; }
+
+void Plan::run(const ForwardTensors& tensors, const Exec& exec) const {
+  constexpr const char* kWhere = "strobe::Plan::run";
+  api::check_planned(tensors, state_->problem, kWhere);
+  const plan::Decision& decision = state_->decision;
+  if (exec.workspace.size() < decision.workspace_bytes || exec.workspace.data() == nullptr)
+    api::fail("workspace-small", kWhere,
+              {"the workspace has ", exec.workspace.size(), " bytes and this plan needs ",
+               decision.workspace_bytes, "; ask Plan::workspace_bytes()"});
+  const ForwardParams params = api::forward_params(tensors, state_->problem);
+  cpu::run_forward(*decision.kernel->forward, params, decision.tiles, decision.threads,
+                   exec.parallel, exec.workspace.data());
+}
+
+std::string explain(const Problem& problem, const PlanOptions& options) {
+  constexpr const char* kWhere = "strobe::explain";
+  api::check_problem(problem, kWhere);
+  check_threads(options.threads, kWhere);
+  const cpu::Isa isa = isa_of(options.backend, kWhere);
+  return plan::describe(problem, isa, plan::decide(problem, isa, options.threads));
+}
+
+std::string list_kernels() { return plan::describe_kernels(); }
+
+}  // namespace strobe

@@ -1,0 +1,100 @@
+// A problem as a string, and back; and from tensors.
+// SPDX-License-Identifier: Apache-2.0
+#include "strobe/problem.hpp"
+
+#include "api/case_reader.hpp"
+#include "api/messages.hpp"
+#include "api/validate.hpp"
+
+namespace strobe {
+namespace {
+
+/// Words joined by single blanks.
+class Line {
+ public:
+  void add(std::initializer_list<api::Piece> pieces) {
+    if (!text_.empty()) text_ += ' ';
+    for (const api::Piece& piece : pieces) text_ += piece.text();
+  }
+  void add_if(bool wanted, std::initializer_list<api::Piece> pieces) {
+    if (wanted) add(pieces);
+  }
+  /// `h32/8`, or `h32` where the second is the first.
+  void add_pair(const char* letter, std::int64_t first, std::int64_t second) {
+    if (first == second) {
+      add({letter, first});
+    } else {
+      add({letter, first, "/", second});
+    }
+  }
+  std::string text() && { return std::move(text_); }
+
+ private:
+  std::string text_;
+};
+
+void add_options(const Problem& p, Line& line) {
+  const Mask& mask = p.mask;
+  line.add_if(mask.causal, {"causal"});
+  line.add_if(mask.left != -1 || mask.right != -1, {"window=", mask.left, ",", mask.right});
+  line.add_if(mask.chunk != 0, {"chunk=", mask.chunk});
+  line.add_if(mask.prefix != 0, {"prefix=", mask.prefix});
+  line.add_if(mask.sink_tokens != 0, {"sink_tokens=", mask.sink_tokens});
+  line.add_if(mask.align == Align::top_left, {"align=top_left"});
+  line.add_if(p.score.scale.has_value(), {"scale=", p.score.scale.value_or(0)});
+  line.add_if(p.o_dtype != p.dtype, {"o=", p.o_dtype});
+  line.add_if(p.storage == Storage::varlen, {"varlen"});
+  line.add_if(p.storage == Storage::seqlens, {"seqlens"});
+  line.add_if(p.layout == Layout::bhsd, {"layout=bhsd"});
+  line.add_if(p.determinism == Determinism::run_to_run, {"determinism=run_to_run"});
+}
+
+}  // namespace
+
+Problem Problem::parse(std::string_view text) {
+  constexpr const char* kWhere = "strobe::Problem::parse";
+  const Problem problem = api::CaseReader(text, Problem{}, kWhere).read_case();
+  api::check_problem(problem, kWhere);
+  return problem;
+}
+
+Problem Problem::parse_options(std::string_view text, const Problem& sizes) {
+  constexpr const char* kWhere = "strobe::Problem::parse_options";
+  Problem start;
+  start.batch = sizes.batch;
+  start.num_heads = sizes.num_heads;
+  start.num_heads_kv = sizes.num_heads_kv;
+  start.seqlen_q = sizes.seqlen_q;
+  start.seqlen_k = sizes.seqlen_k;
+  start.head_dim = sizes.head_dim;
+  start.head_dim_v = sizes.head_dim_v;
+  start.dtype = sizes.dtype;
+  start.storage = sizes.storage;
+  const Problem problem = api::CaseReader(text, start, kWhere).read_options();
+  api::check_meaning(problem, kWhere);
+  return problem;
+}
+
+Problem Problem::of(const ForwardTensors& tensors, const Options& options) {
+  return api::check_forward(tensors, options, "strobe::Problem::of");
+}
+
+std::string Problem::to_string() const {
+  Line line;
+  line.add_if(batch != 1, {"b", batch});
+  line.add_pair("h", num_heads, num_heads_kv);
+  line.add({"q", seqlen_q});
+  line.add_if(seqlen_k != seqlen_q, {"k", seqlen_k});
+  line.add_pair("d", head_dim, head_dim_v);
+  line.add_if(dtype != DType::f32, {dtype});
+  add_options(*this, line);
+  return std::move(line).text();
+}
+
+std::string Problem::options_to_string() const {
+  Line line;
+  add_options(*this, line);
+  return std::move(line).text();
+}
+
+}  // namespace strobe

@@ -1,0 +1,38 @@
+// Every check of every argument. docs/errors.md explains each message.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "semantics/forward_params.hpp"
+#include "strobe/attention.hpp"
+
+namespace strobe::api {
+
+/// The largest head_dim and head_dim_v that kernels take.
+inline constexpr std::int64_t kMaxHeadDim = 1024;
+
+/// What can be said of a problem without tensors: sizes, head ratio, types, mask, scale.
+/// `where` starts the message: "strobe::Plan".
+void check_problem(const Problem& problem, const char* where);
+
+/// The part of check_problem that needs no sizes: mask, scale, enumerations.
+void check_meaning(const Problem& problem, const char* where);
+
+/// Checks everything about a forward call (ranks, shapes, types, strides, overlaps, lengths,
+/// options) and turns it into a problem. Nothing has been written when it throws; allocates
+/// nothing unless it throws.
+Problem check_forward(const ForwardTensors& tensors, const Options& options, const char* where);
+
+/// Checks that tensors fit a plan made for `planned`: same batch, heads, dims and types, packed
+/// exactly where the plan is, lengths at most the planned ones. seqlens_q and seqlens_k, which
+/// only shorten, may be there or not. Allocates nothing unless it throws.
+void check_planned(const ForwardTensors& tensors, const Problem& planned, const char* where);
+
+/// The kernel's view of tensors that passed the checks: sizes and types from the tensors, mask
+/// and score from the problem. Strides of axes of size 1 or 0 are 0, whatever the view says.
+ForwardParams forward_params(const ForwardTensors& tensors, const Problem& problem);
+
+/// For the float64 oracle: as forward_params, but o and lse may be f64. q, k, v and the lengths
+/// must have passed the checks.
+ForwardParams reference_params(const ForwardTensors& tensors, const Problem& problem);
+
+}  // namespace strobe::api

@@ -1,0 +1,18 @@
+// The kernels for AVX-512; bf16 is widened to f32.
+// SPDX-License-Identifier: Apache-2.0
+#define STROBE_ISA avx512
+#include "cpu/simd/avx512.hpp"
+
+namespace strobe::cpu::avx512 {
+using Simd = Avx512;
+}
+
+#include "cpu/forward.hpp"
+#include "cpu/kernels.hpp"
+
+namespace strobe::cpu::avx512 {
+
+constinit const ForwardKernel kForward[2] = {forward_kernel<float>("f32 FMA, 512 bits"),
+                                             forward_kernel<bfloat16>("f32 FMA, 512 bits")};
+
+}  // namespace strobe::cpu::avx512

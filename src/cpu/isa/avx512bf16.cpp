@@ -1,0 +1,13 @@
+// The kernels for AVX-512 with bf16 dot products.
+// SPDX-License-Identifier: Apache-2.0
+#define STROBE_ISA avx512bf16
+#include "cpu/simd/avx512bf16.hpp"
+//
+#include "cpu/forward.hpp"
+#include "cpu/kernels.hpp"
+
+namespace strobe::cpu::avx512bf16 {
+
+constinit const ForwardKernel kForward[1] = {forward_kernel<bfloat16>("bf16 dot, 512 bits")};
+
+}  // namespace strobe::cpu::avx512bf16

@@ -1,0 +1,14 @@
+// The kernels in plain C++, for any machine.
+// SPDX-License-Identifier: Apache-2.0
+#define STROBE_ISA portable
+#include "cpu/simd/portable.hpp"
+//
+#include "cpu/forward.hpp"
+#include "cpu/kernels.hpp"
+
+namespace strobe::cpu::portable {
+
+constinit const ForwardKernel kForward[2] = {forward_kernel<float>("f32 mul + add, 128 bits"),
+                                             forward_kernel<bfloat16>("f32 mul + add, 128 bits")};
+
+}  // namespace strobe::cpu::portable

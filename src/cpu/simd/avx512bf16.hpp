@@ -1,0 +1,58 @@
+// AVX-512 with bf16 dot products: a 32-bit word holds two bf16 along the contraction.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "cpu/simd/avx512.hpp"
+
+namespace strobe::cpu::STROBE_ISA {
+
+struct Simd : Avx512 {
+  static constexpr bool kHasDot = true;
+
+  /// c + a.low * b.low + a.high * b.high; denormals count as 0 (VDPBF16PS).
+  static STROBE_INLINE Vec dot(Vec a, Vec b, Vec c) {
+    return _mm512_dpbf16_ps(c, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
+  }
+  /// Up to 32 elements as they lie, two a word; those past `count` are 0 and not touched.
+  static STROBE_INLINE Vec load_pairs(const bfloat16* p, int count) {
+    if (count >= 2 * kLanes) return _mm512_loadu_ps(p);
+    const auto bits = static_cast<__mmask32>(count <= 0 ? 0u : (1u << count) - 1u);
+    return _mm512_castsi512_ps(_mm512_maskz_loadu_epi16(bits, p));
+  }
+  /// Both halves times a power of two, with either sign, or 0.
+  static STROBE_INLINE Vec scale_pairs(Vec pairs, float factor) {
+    const __m512i word = _mm512_castps_si512(pairs);
+    const Vec low = _mm512_castsi512_ps(_mm512_slli_epi32(word, 16));
+    const Vec high = _mm512_castsi512_ps(
+        _mm512_and_si512(word, _mm512_set1_epi32(static_cast<int>(0xffff0000u))));
+    const __m512i lower = _mm512_srli_epi32(_mm512_castps_si512(mul(low, set(factor))), 16);
+    const __m512i upper = _mm512_castps_si512(mul(high, set(factor)));
+    return _mm512_castsi512_ps(_mm512_mask_blend_epi16(0xaaaaaaaau, lower, upper));
+  }
+  /// Rounds two vectors of non-negative f32 (or NaN) to bf16: a in the low halves, b in the high.
+  static STROBE_INLINE Vec pack_pairs(Vec a, Vec b) {
+    const __m512i half = _mm512_set1_epi32(0x8000);
+    const __m512i low = _mm512_srli_epi32(_mm512_add_epi32(_mm512_castps_si512(a), half), 16);
+    const __m512i high = _mm512_add_epi32(_mm512_castps_si512(b), half);
+    return _mm512_castsi512_ps(_mm512_mask_blend_epi16(0xaaaaaaaau, low, high));
+  }
+  /// Two rows of up to 32 elements -> 32 words (row a low, row b high).
+  static STROBE_INLINE void interleave(std::uint32_t* to, Vec a, Vec b) {
+    alignas(64) static constexpr std::uint16_t kOrder[32] = {
+        0, 32, 1, 33, 2,  34, 3,  35, 4,  36, 5,  37, 6,  38, 7,  39,
+        8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47};
+    const __m512i low = _mm512_load_si512(kOrder);
+    const __m512i high = _mm512_add_epi16(low, _mm512_set1_epi16(16));
+    const __m512i x = _mm512_castps_si512(a), y = _mm512_castps_si512(b);
+    _mm512_store_si512(to, _mm512_permutex2var_epi16(x, low, y));
+    _mm512_store_si512(to + kLanes, _mm512_permutex2var_epi16(x, high, y));
+  }
+  /// Does any half hold NaN or infinity?
+  static STROBE_INLINE bool nonfinite_pairs(Vec pairs) {
+    const __m512i exponent = _mm512_set1_epi16(0x7f80);
+    const __m512i word = _mm512_and_si512(_mm512_castps_si512(pairs), exponent);
+    return _mm512_cmpeq_epi16_mask(word, exponent) != 0;
+  }
+};
+
+}  // namespace strobe::cpu::STROBE_ISA

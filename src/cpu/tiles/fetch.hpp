@@ -1,0 +1,182 @@
+// Brings the next block of keys and values near, a few rows beside every product tile.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "cpu/tiles/tiling.hpp"
+
+namespace strobe::cpu::STROBE_ISA {
+
+/// Rows of keys and values of one key head, wherever they lie.
+template <class T>
+struct KeySource {
+  const T* k = nullptr;
+  const T* v = nullptr;
+  std::int64_t k_stride = 0;  // elements from key to key
+  std::int64_t v_stride = 0;
+
+  STROBE_INLINE const T* k_row(std::int64_t key) const { return k + key * k_stride; }
+  STROBE_INLINE const T* v_row(std::int64_t key) const { return v + key * v_stride; }
+};
+
+/// A block of keys and values as the products want it: words, one row every `pitch` of them.
+/// Values of bf16 dot products come as pairs of keys.
+struct KeyBlock {
+  const Word* k = nullptr;
+  const Word* v = nullptr;
+  std::int64_t k_pitch = 0;
+  std::int64_t v_pitch = 0;
+};
+
+/// `count` elements as a vector of words; what is missing is 0 and its memory not touched.
+template <class C>
+STROBE_INLINE typename Simd::Vec load(const typename C::Element* from, int count) {
+  if constexpr (C::kDot)
+    return C::Isa::load_pairs(from, count);
+  else
+    return Simd::load_row(from, count);
+}
+
+/// One row of `count` elements to words, zeros up to `pitch`: copied, or widened to f32.
+template <class C>
+STROBE_INLINE void copy_row(Word* to, const typename C::Element* from, int count, int pitch) {
+  constexpr int kStep = C::kLanes * C::kPerWord;  // elements of a vector
+  int i = 0;
+  for (; (i + 1) * kStep <= count; ++i)
+    Simd::store(to + i * C::kLanes, load<C>(from + i * kStep, kStep));
+  for (; i * C::kLanes < pitch; ++i) {
+    const int left = count - i * kStep;
+    Simd::store(to + i * C::kLanes, load<C>(from + i * kStep, left < 0 ? 0 : left));
+  }
+}
+
+/// Two rows of values to one row of words (bf16 dot products).
+template <class C>
+STROBE_INLINE void interleave_rows(Word* to, const typename C::Element* a,
+                                   const typename C::Element* b, int count, int pitch) {
+  constexpr int kStep = 2 * C::kLanes;
+  int i = 0;
+  if (a != nullptr && b != nullptr)
+    for (; i + kStep <= count; i += kStep)
+      C::Isa::interleave(to + i, load<C>(a + i, kStep), load<C>(b + i, kStep));
+  for (; i < pitch; i += kStep)
+    C::Isa::interleave(to + i, load<C>(a + i, a == nullptr ? 0 : count - i),
+                       load<C>(b + i, b == nullptr ? 0 : count - i));
+}
+
+template <class C>
+class Fetch {
+  using Element = typename C::Element;
+
+ public:
+  /// Keys [begin, end) of the source; rows up to the next multiple of 16 become zeros. Without a
+  /// destination rows are only prefetched where they lie.
+  void start(const KeySource<Element>& source, std::int64_t block_begin, int begin, int end,
+             int head_dim, int head_dim_v, Word* k_to, int k_pitch, Word* v_to, int v_pitch) {
+    k_ = source.k_row(block_begin);
+    v_ = source.v_row(block_begin);
+    k_stride_ = source.k_stride;
+    v_stride_ = source.v_stride;
+    row_ = begin;
+    end_ = end;
+    stop_ = static_cast<int>(round_up(end, C::kChunk));
+    head_dim_ = head_dim;
+    head_dim_v_ = head_dim_v;
+    k_to_ = k_to;
+    v_to_ = v_to;
+    k_pitch_ = k_pitch;
+    v_pitch_ = v_pitch;
+    values_ = false;
+  }
+
+  /// Two rows of k, then two of v, and so on.
+  STROBE_INLINE void step() {
+    if (row_ < stop_) advance();
+  }
+
+  void finish() {
+    while (row_ < stop_) advance();
+  }
+
+ private:
+  static constexpr int kAhead = 8;  // rows prefetched before they are copied
+
+  STROBE_NOINLINE void advance() {
+    if (!values_) {
+      touch(k_, k_stride_, head_dim_, k_to_ != nullptr);
+      if (k_to_ != nullptr)
+        for (int r = row_; r < row_ + 2; ++r)
+          copy_row<C>(k_to_ + r * k_pitch_, k_ + r * k_stride_, r < end_ ? head_dim_ : 0, k_pitch_);
+    } else {
+      touch(v_, v_stride_, head_dim_v_, v_to_ != nullptr);
+      if (v_to_ != nullptr) copy_values();
+      row_ += 2;
+    }
+    values_ = !values_;
+  }
+
+  STROBE_INLINE void copy_values() {
+    if constexpr (C::kDot) {
+      const Element* const a = v_ + row_ * v_stride_;
+      interleave_rows<C>(v_to_ + row_ / 2 * v_pitch_, row_ < end_ ? a : nullptr,
+                         row_ + 1 < end_ ? a + v_stride_ : nullptr, head_dim_v_, v_pitch_);
+    } else {
+      for (int r = row_; r < row_ + 2; ++r)
+        copy_row<C>(v_to_ + r * v_pitch_, v_ + r * v_stride_, r < end_ ? head_dim_v_ : 0, v_pitch_);
+    }
+  }
+
+  /// Prefetching into L1 is what pays; into L2 it was useless for strided rows (bench/notes.md).
+  /// Running ahead of a block's end brings the first rows of the block that follows.
+  STROBE_INLINE void touch(const Element* base, std::int64_t stride, int count, bool ahead) {
+    const int row = row_ + (ahead ? kAhead : 0);
+    const auto* a = reinterpret_cast<const char*>(base + row * stride);
+    const auto* b = reinterpret_cast<const char*>(base + (row + 1) * stride);
+    const int bytes = count * static_cast<int>(sizeof(Element));
+    for (int i = 0; i < bytes; i += 64) {
+      Simd::prefetch(a + i);
+      Simd::prefetch(b + i);
+    }
+  }
+
+  const Element* k_ = nullptr;
+  const Element* v_ = nullptr;
+  std::int64_t k_stride_ = 0, v_stride_ = 0;
+  Word* k_to_ = nullptr;
+  Word* v_to_ = nullptr;
+  int k_pitch_ = 0, v_pitch_ = 0;
+  int head_dim_ = 0, head_dim_v_ = 0;
+  int row_ = 0, end_ = 0, stop_ = 0;
+  bool values_ = false;
+};
+
+/// The rows of the output tile that is stored next, or of the query tile that is loaded next.
+class Touch {
+ public:
+  void start(const void* first, std::int64_t stride_bytes, int rows, int row_bytes, int rate,
+             bool write) {
+    at_ = static_cast<const char*>(first);
+    stride_ = stride_bytes;
+    rows_ = rows;
+    row_bytes_ = row_bytes;
+    rate_ = rate;
+    write_ = write;
+  }
+  void stop() { rows_ = 0; }
+
+  STROBE_INLINE void step() {
+    for (int i = 0; i < rate_ && rows_ > 0; ++i, --rows_, at_ += stride_)
+      for (int byte = 0; byte < row_bytes_; byte += 64)
+        if (write_)
+          Simd::prefetch_write(at_ + byte);
+        else
+          Simd::prefetch_far(at_ + byte);
+  }
+
+ private:
+  const char* at_ = nullptr;
+  std::int64_t stride_ = 0;
+  int rows_ = 0, row_bytes_ = 0, rate_ = 0;
+  bool write_ = false;
+};
+
+}  // namespace strobe::cpu::STROBE_ISA

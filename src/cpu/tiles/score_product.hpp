@@ -1,0 +1,179 @@
+// s = k q: tiles of scores in registers, with the softmax of the previous tile inside.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "cpu/tiles/fetch.hpp"
+#include "cpu/tiles/runs.hpp"
+#include "cpu/tiles/softmax.hpp"
+#include "cpu/tiles/tiling.hpp"
+
+namespace strobe::cpu::STROBE_ISA {
+
+/// acc + b * q over the element pair or element that a word holds.
+template <class C>
+STROBE_INLINE typename Simd::Vec multiply_add(typename Simd::Vec b, typename Simd::Vec q,
+                                              typename Simd::Vec acc) {
+  if constexpr (C::kDot)
+    return C::Isa::dot(b, q, acc);
+  else
+    return Simd::fma(b, q, acc);
+}
+
+/// What runs beside the products: the softmax of the tile before, the fetch of the block after.
+template <class C>
+struct Beside {
+  PendingSoftmax<C> softmax;
+  Fetch<C> fetch;
+  Touch next_q, next_o;
+
+  STROBE_INLINE void step() {
+    fetch.step();
+    next_q.step();
+    next_o.step();
+  }
+};
+
+/// What the score products of one tile read and write.
+template <class C>
+struct ScoreTile {
+  const Word* k = nullptr;
+  std::int64_t k_pitch = 0;
+  const Word* q = nullptr;  // [words][tile_q]
+  int words = 0;
+  float* s = nullptr;        // [tile_k][tile_q]
+  float* row_max = nullptr;  // [tile_q], of this block
+  const Limits* limits = nullptr;
+};
+
+/// One column of kKeys x kCount vectors of scores.
+template <class C, int kKeys, int kCount>
+STROBE_INLINE void score_column(typename Simd::Vec (&acc)[kKeys][kCount], const Word* k,
+                                std::int64_t k_pitch, const Word* q) {
+  typename Simd::Vec query[kCount];
+  STROBE_UNROLL(4)
+  for (int g = 0; g < kCount; ++g) query[g] = Simd::keep(Simd::load(q + g * C::kLanes));
+  STROBE_UNROLL(16)
+  for (int r = 0; r < kKeys; ++r) {
+    const auto key = Simd::keep(Simd::broadcast(k + r * k_pitch));
+    STROBE_UNROLL(4)
+    for (int g = 0; g < kCount; ++g) acc[r][g] = multiply_add<C>(key, query[g], acc[r][g]);
+  }
+}
+
+/// Keys [key, key + kKeys) against kCount lane groups from `group` on. kColumns columns pass
+/// between two steps of the softmax (0: as many as fit, known at run time only).
+template <class C, int kKeys, int kCount, bool kMaskedTile, bool kSoftmax, int kColumns>
+STROBE_INLINE void score_product(const ScoreTile<C>& t, int key, int group,
+                                 SoftmaxChunk<C>& chunk) {
+  using Vec = typename Simd::Vec;
+  Vec acc[kKeys][kCount];
+  STROBE_UNROLL(16)
+  for (int r = 0; r < kKeys; ++r) {
+    STROBE_UNROLL(4)
+    for (int g = 0; g < kCount; ++g) acc[r][g] = Simd::zero();
+  }
+  const Word* k = t.k + key * t.k_pitch;
+  const Word* q = t.q + group * C::kLanes;
+  const Word* const k_end = k + t.words;
+  if constexpr (kSoftmax) {
+    const Exp2Constants* constants = &kExp2;
+    const int columns = kColumns > 0 ? kColumns : t.words / SoftmaxChunk<C>::kSteps;
+    STROBE_UNROLL(1)
+    for (int i = 0; i < SoftmaxChunk<C>::kSteps; ++i) {
+      asm volatile("" : "+r"(constants));  // else gcc keeps tables in registers and spills scores
+      if constexpr (kColumns > 0) {
+        STROBE_UNROLL(8)
+        for (int c = 0; c < kColumns; ++c, ++k, q += C::kTileQ)
+          score_column<C>(acc, k, t.k_pitch, q);
+      } else {
+        STROBE_UNROLL(1)
+        for (int c = 0; c < columns; ++c, ++k, q += C::kTileQ)
+          score_column<C>(acc, k, t.k_pitch, q);
+      }
+      chunk.step(constants);
+    }
+  }
+  STROBE_UNROLL(2)
+  for (; k < k_end; ++k, q += C::kTileQ) score_column<C>(acc, k, t.k_pitch, q);
+
+  float* s = t.s + key * C::kTileQ + group * C::kLanes;
+  STROBE_UNROLL(16)
+  for (int r = 0; r < kKeys; ++r) {
+    STROBE_UNROLL(4)
+    for (int g = 0; g < kCount; ++g) {
+      if constexpr (kMaskedTile)
+        acc[r][g] = Simd::select(t.limits->visible((group + g) * C::kLanes, key + r), acc[r][g],
+                                 Simd::set(kMasked));
+      Simd::store(s + r * C::kTileQ + g * C::kLanes, acc[r][g]);
+    }
+  }
+  float* row_max = t.row_max + group * C::kLanes;
+  STROBE_UNROLL(4)
+  for (int g = 0; g < kCount; ++g) {
+    Vec most = Simd::load(row_max + g * C::kLanes);
+    STROBE_UNROLL(16)
+    for (int r = 0; r < kKeys; ++r) most = Simd::max(most, acc[r][g]);
+    Simd::store(row_max + g * C::kLanes, most);
+  }
+}
+
+/// A product tile with one chunk of the pending softmax inside, where there is one.
+template <class C, int kKeys, int kCount, bool kMaskedTile, int kColumns>
+STROBE_INLINE void score_product_beside(const ScoreTile<C>& t, int key, int group,
+                                        Beside<C>& beside) {
+  beside.step();
+  if (Simd::kOverlap && beside.softmax.pending()) {
+    SoftmaxChunk<C> chunk = beside.softmax.open();
+    score_product<C, kKeys, kCount, kMaskedTile, true, kColumns>(t, key, group, chunk);
+    beside.softmax.close(chunk);
+  } else {
+    SoftmaxChunk<C> chunk;
+    score_product<C, kKeys, kCount, kMaskedTile, false, kColumns>(t, key, group, chunk);
+  }
+}
+
+/// Fewer lane groups take more keys at a time: 4 x 4, 4 x 3, 8 x 2, 16 x 1 vectors.
+template <class C, int kKeys, int kCount>
+STROBE_NOINLINE void score_edge(const ScoreTile<C>& t, const Run& run, Beside<C>& beside) {
+  SoftmaxChunk<C> none;
+  for (int key = run.begin; key < run.end; key += kKeys) {
+    beside.step();
+    score_product<C, kKeys, kCount, true, false, 0>(t, key, run.group, none);
+  }
+}
+
+template <class C, int kCount, int kColumns>
+STROBE_NOINLINE void score_wide(const ScoreTile<C>& t, const Run& run, Beside<C>& beside) {
+  if (run.masked) {
+    for (int key = run.begin; key < run.end; key += C::kRows)
+      score_product_beside<C, C::kRows, kCount, true, kColumns>(t, key, run.group, beside);
+  } else {
+    for (int key = run.begin; key < run.end; key += C::kRows)
+      score_product_beside<C, C::kRows, kCount, false, kColumns>(t, key, run.group, beside);
+  }
+}
+
+/// s and its row maxima for all runs of a tile; the pending softmax is done when this returns.
+template <class C, int kColumns>
+STROBE_NOINLINE void score_tile(const ScoreTile<C>& t, const Runs& runs, Beside<C>& beside) {
+  for (int g = 0; g < C::kGroups; ++g) Simd::store(t.row_max + g * C::kLanes, Simd::set(kMasked));
+  for (int i = 0; i < runs.count; ++i) {
+    const Run& run = runs.run[i];
+    if (run.groups == C::kGroups)
+      score_wide<C, C::kGroups, kColumns>(t, run, beside);
+    else if constexpr (C::kGroups == 4) {
+      if (run.groups == 3)
+        score_wide<C, 3, kColumns>(t, run, beside);
+      else if (run.groups == 2)
+        score_edge<C, 8, 2>(t, run, beside);
+      else
+        score_edge<C, 16, 1>(t, run, beside);
+    } else {
+      static_assert(C::kGroups == 2);
+      score_edge<C, 8, 1>(t, run, beside);
+    }
+  }
+  beside.softmax.finish();
+}
+
+}  // namespace strobe::cpu::STROBE_ISA

@@ -1,0 +1,135 @@
+// o += p v: tiles of outputs in registers.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "cpu/tiles/score_product.hpp"
+
+namespace strobe::cpu::STROBE_ISA {
+
+/// What the value products of one tile read and write.
+template <class C>
+struct ValueTile {
+  const Word* v = nullptr;
+  std::int64_t v_pitch = 0;
+  const Word* p = nullptr;  // [tile_k / per_word][tile_q]
+  float* o = nullptr;       // [dims][tile_q]
+  int dims = 0;             // a multiple of kRows
+  bool first = false;       // the tile's first block of a leaf: o is stored, not added to
+};
+
+/// Keys [begin, end) for lane groups [kFirst, kFirst + kCount).
+template <class C, int kFirst, int kCount>
+STROBE_INLINE void value_keys(typename Simd::Vec (&acc)[C::kRows][C::kGroups],
+                              const ValueTile<C>& t, int dim, int begin, int end) {
+  const Word* v = t.v + begin / C::kPerWord * t.v_pitch + dim;
+  const Word* p = t.p + begin / C::kPerWord * C::kTileQ + kFirst * C::kLanes;
+  STROBE_UNROLL(4)
+  for (int i = begin / C::kPerWord; i < end / C::kPerWord; ++i, v += t.v_pitch, p += C::kTileQ) {
+    typename Simd::Vec prob[kCount];
+    STROBE_UNROLL(4)
+    for (int g = 0; g < kCount; ++g) prob[g] = Simd::keep(Simd::load(p + g * C::kLanes));
+    STROBE_UNROLL(4)
+    for (int r = 0; r < C::kRows; ++r) {
+      const auto value = Simd::keep(Simd::broadcast(v + r));
+      STROBE_UNROLL(4)
+      for (int g = 0; g < kCount; ++g)
+        acc[r][kFirst + g] = multiply_add<C>(value, prob[g], acc[r][kFirst + g]);
+    }
+  }
+}
+
+/// A run that misses some groups: those before kFirst, or those from kFirst on.
+template <class C, int kFirst>
+STROBE_INLINE void value_edge(typename Simd::Vec (&acc)[C::kRows][C::kGroups],
+                              const ValueTile<C>& t, int dim, const Run& run) {
+  if constexpr (kFirst < C::kGroups) {
+    if (run.group == kFirst)
+      return value_keys<C, kFirst, C::kGroups - kFirst>(acc, t, dim, run.begin, run.end);
+    if (run.group == 0 && run.groups == kFirst)
+      return value_keys<C, 0, kFirst>(acc, t, dim, run.begin, run.end);
+    value_edge<C, kFirst + 1>(acc, t, dim, run);
+  }
+}
+
+/// kRows dims of o. The sum over the block starts from zero and is added once: half the rounding
+/// error of one running sum, at no cost.
+template <class C>
+STROBE_INLINE void value_product(const ValueTile<C>& t, const Runs& runs, int dim) {
+  typename Simd::Vec acc[C::kRows][C::kGroups];
+  STROBE_UNROLL(4)
+  for (int r = 0; r < C::kRows; ++r) {
+    STROBE_UNROLL(4)
+    for (int g = 0; g < C::kGroups; ++g) acc[r][g] = Simd::zero();
+  }
+  for (int i = 0; i < runs.count; ++i) {
+    const Run& run = runs.run[i];
+    if (run.groups == C::kGroups)
+      value_keys<C, 0, C::kGroups>(acc, t, dim, run.begin, run.end);
+    else
+      value_edge<C, 1>(acc, t, dim, run);
+  }
+  float* o = t.o + dim * C::kTileQ;
+  STROBE_UNROLL(4)
+  for (int r = 0; r < C::kRows; ++r) {
+    STROBE_UNROLL(4)
+    for (int g = 0; g < C::kGroups; ++g) {
+      float* at = o + r * C::kTileQ + g * C::kLanes;
+      Simd::store(at, t.first ? acc[r][g] : Simd::add(Simd::load(at), acc[r][g]));
+    }
+  }
+}
+
+template <class C>
+STROBE_NOINLINE void value_tile(const ValueTile<C>& t, const Runs& runs) {
+  for (int dim = 0; dim < t.dims; dim += C::kRows) value_product<C>(t, runs, dim);
+}
+
+/// Does a block of values hold NaN or infinity in the rows that the runs cover?
+template <class C>
+STROBE_NOINLINE bool any_nonfinite(const ValueTile<C>& t, const Runs& runs) {
+  for (int i = 0; i < runs.count; ++i)
+    for (int key = runs.run[i].begin / C::kPerWord; key < runs.run[i].end / C::kPerWord; ++key)
+      for (int dim = 0; dim < t.dims; dim += C::kLanes) {
+        const int left = t.dims - dim;
+        const auto words =
+            Simd::load_row(reinterpret_cast<const float*>(t.v + key * t.v_pitch + dim),
+                           left < C::kLanes ? left : C::kLanes);
+        if constexpr (C::kDot) {
+          if (C::Isa::nonfinite_pairs(words)) return true;
+        } else {
+          if (Simd::nonfinite(words)) return true;
+        }
+      }
+  return false;
+}
+
+/// The slow way for blocks whose values are not all finite: a value meets only the rows that see
+/// its key, because 0 * NaN is NaN. Sums in the order of value_product, so that the other rows
+/// keep their bits.
+template <class C>
+STROBE_NOINLINE void value_tile_guarded(const ValueTile<C>& t, const Runs& runs,
+                                        const Limits& limits) {
+  using Vec = typename Simd::Vec;
+  for (int dim = 0; dim < t.dims; ++dim)
+    for (int g = 0; g < C::kGroups; ++g) {
+      Vec acc = Simd::zero();
+      for (int i = 0; i < runs.count; ++i) {
+        const Run& run = runs.run[i];
+        if (!run.covers(g)) continue;
+        for (int key = run.begin; key < run.end; key += C::kPerWord) {
+          const Vec prob = Simd::load(t.p + key / C::kPerWord * C::kTileQ + g * C::kLanes);
+          Vec value = Simd::broadcast(t.v + key / C::kPerWord * t.v_pitch + dim);
+          const auto seen = limits.visible(g * C::kLanes, key);
+          if constexpr (C::kDot)
+            value = C::Isa::select_halves(seen, limits.visible(g * C::kLanes, key + 1), value);
+          else
+            value = Simd::select(seen, value, Simd::zero());
+          acc = multiply_add<C>(value, prob, acc);
+        }
+      }
+      float* at = t.o + dim * C::kTileQ + g * C::kLanes;
+      Simd::store(at, t.first ? acc : Simd::add(Simd::load(at), acc));
+    }
+}
+
+}  // namespace strobe::cpu::STROBE_ISA

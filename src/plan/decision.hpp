@@ -1,0 +1,22 @@
+// What a plan decides: kernel, tiles, workspace; and its cost on paper.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "plan/registry.hpp"
+
+namespace strobe::plan {
+
+struct Decision {
+  const KernelRow* kernel = nullptr;  ///< null: no kernel takes the problem
+  int tiles = 1;
+  int threads = 1;
+  std::size_t workspace_bytes = 0;
+};
+
+/// Never throws for a problem that passed the checks.
+Decision decide(const Problem& problem, cpu::Isa allowed, int threads);
+
+}  // namespace strobe::plan

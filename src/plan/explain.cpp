@@ -1,0 +1,102 @@
+// Prints what a plan does, what it costs, and why no other kernel does it.
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/explain.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+
+#include "plan/cost.hpp"
+#include "plan/heuristics.hpp"
+
+namespace strobe::plan {
+namespace {
+
+/// printf into a string: the library has no formatting dependency.
+template <class... Args>
+std::string text(const char* format, Args... args) {
+  std::array<char, 512> line{};
+  std::snprintf(line.data(), line.size(), format, args...);
+  return line.data();
+}
+
+/// "1.25 GFLOP", "80 KiB"
+std::string amount(double value, double step, std::array<const char*, 6> units) {
+  std::size_t unit = 0;
+  while (value >= step && unit + 1 < units.size()) {
+    value /= step;
+    ++unit;
+  }
+  return text("%.4g %s", value, units[unit]);
+}
+
+std::string bytes_text(double bytes) {
+  return amount(bytes, 1024, {"B", "KiB", "MiB", "GiB", "TiB", "PiB"});
+}
+
+std::string flops_text(double flops) {
+  return amount(flops, 1000, {"FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP", "PFLOP"});
+}
+
+/// Row of a two-column listing.
+std::string row(const char* name, const std::string& value) {
+  return text("  %-12s ", name) + value + "\n";
+}
+
+std::string chosen(const Problem& problem, const Decision& decision) {
+  const cpu::ForwardKernel& kernel = *decision.kernel->forward;
+  const std::int64_t tasks = count_tasks(problem, kernel, decision.tiles);
+  std::string out = row("kernel", decision.kernel->name() + " (" + kernel.arithmetic + ")");
+  out += row("tiles", text("%d queries x %d keys, %d query tiles a task", kernel.tile_q,
+                           kernel.tile_k, decision.tiles));
+  out += row("tasks", text("%lld for %d thread%s", static_cast<long long>(tasks), decision.threads,
+                           decision.threads == 1 ? "" : "s"));
+  return out + row("workspace", bytes_text(static_cast<double>(decision.workspace_bytes)) +
+                                    " (independent of the sequence length)");
+}
+
+std::string cost(const Problem& problem) {
+  const Cost cost = forward_cost(problem);
+  const double all = static_cast<double>(problem.batch * problem.num_heads) *
+                     static_cast<double>(problem.seqlen_q) * static_cast<double>(problem.seqlen_k);
+  std::string out =
+      row("pairs",
+          text("%lld of %.0f are visible (%.1f %%)", static_cast<long long>(cost.visible_pairs),
+               all, all > 0 ? 100.0 * static_cast<double>(cost.visible_pairs) / all : 0.0));
+  out += row("FLOPs", flops_text(cost.flops) + ", 2 (head_dim + head_dim_v) a visible pair");
+  out += row("bytes", bytes_text(cost.bytes) +
+                          ": q, k, v, o and lse once; the score matrix would be " +
+                          bytes_text(4.0 * all));
+  const double intensity = cost.bytes > 0 ? cost.flops / cost.bytes : 0.0;
+  // A core of today does 5 to 30 FLOPs in the time it reads a byte from memory.
+  return out + row("limit", text("%.0f FLOPs a byte: ", intensity) +
+                                (intensity >= 32 ? "arithmetic" : "memory bandwidth"));
+}
+
+}  // namespace
+
+std::string describe(const Problem& problem, cpu::Isa allowed, const Decision& decision) {
+  std::string out = problem.to_string() + "\n";
+  if (decision.kernel != nullptr) out += chosen(problem, decision);
+  out += cost(problem);
+  out += "  other kernels\n";
+  for (const KernelRow& kernel : kernels()) {
+    if (&kernel == decision.kernel) continue;
+    const std::string reason = kernel.refuses(problem, allowed);
+    out += text("    %-28s ", kernel.name().c_str()) +
+           (reason.empty() ? "takes it too, but comes after the one chosen" : reason) + "\n";
+  }
+  return out + text("    %-28s ", "reference") +
+         "float64, plain loops: the oracle of tests, never chosen\n";
+}
+
+std::string describe_kernels() {
+  std::string out;
+  for (const KernelRow& kernel : kernels())
+    out += text("%-28s %-26s tile %3d x %d  %s\n", kernel.name().c_str(),
+                kernel.forward->arithmetic, kernel.forward->tile_q, kernel.forward->tile_k,
+                cpu::machine_has(kernel.isa) ? "runs here" : "not on this machine");
+  return out;
+}
+
+}  // namespace strobe::plan

@@ -1,0 +1,44 @@
+// Which kernels there are, and what each one refuses.
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/registry.hpp"
+
+#include "cpu/kernels.hpp"
+
+namespace strobe::plan {
+namespace {
+
+constexpr KernelRow kKernels[] = {
+#if defined(STROBE_X86)
+    {cpu::Isa::avx512bf16, &cpu::avx512bf16::kForward[0]},
+    {cpu::Isa::avx512, &cpu::avx512::kForward[0]},
+    {cpu::Isa::avx512, &cpu::avx512::kForward[1]},
+#endif
+    {cpu::Isa::portable, &cpu::portable::kForward[0]},
+    {cpu::Isa::portable, &cpu::portable::kForward[1]},
+};
+
+}  // namespace
+
+std::string KernelRow::name() const {
+  return std::string("cpu:") + cpu::name_of(isa) + " forward " + strobe::name_of(forward->dtype);
+}
+
+std::string KernelRow::refuses(const Problem& problem, cpu::Isa allowed) const {
+  if (problem.dtype != forward->dtype)
+    return std::string("takes ") + strobe::name_of(forward->dtype) + ", the problem is " +
+           strobe::name_of(problem.dtype);
+  if (isa > allowed)
+    return std::string("beyond the instruction set asked for, cpu:") + cpu::name_of(allowed);
+  if (!cpu::machine_has(isa)) return std::string("this machine lacks ") + cpu::name_of(isa);
+  return {};
+}
+
+std::span<const KernelRow> kernels() { return kKernels; }
+
+const KernelRow* find(const Problem& problem, cpu::Isa allowed) {
+  for (const KernelRow& row : kKernels)
+    if (row.refuses(problem, allowed).empty()) return &row;
+  return nullptr;
+}
+
+}  // namespace strobe::plan

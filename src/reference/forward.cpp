@@ -1,0 +1,94 @@
+// Attention forward in float64, as the paper writes it: scores, maximum, sum, weighted values.
+// SPDX-License-Identifier: Apache-2.0
+#include "reference/forward.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "semantics/number_formats.hpp"
+
+namespace strobe::reference {
+namespace {
+
+/// The keys that a row sees, rising. No other key is ever read (NaN contract).
+std::vector<std::int64_t> visible_keys(const Keys& keys) {
+  std::vector<std::int64_t> visible;
+  visible.reserve(static_cast<std::size_t>(keys.count()));
+  const std::int64_t sinks_end = std::min(keys.sink_end, keys.begin);
+  for (std::int64_t j = keys.sink_begin; j < sinks_end; ++j) visible.push_back(j);
+  for (std::int64_t j = keys.begin; j < keys.end; ++j) visible.push_back(j);
+  return visible;
+}
+
+/// q_i . k_j, summed from the first dimension to the last.
+double dot(const ForwardParams& p, std::int64_t q_first, std::int64_t k_first) {
+  double sum = 0.0;
+  for (std::int64_t d = 0; d < p.head_dim; ++d)
+    sum += load_element(p.q, p.dtype, q_first + d) * load_element(p.k, p.dtype, k_first + d);
+  return sum;
+}
+
+}  // namespace
+
+void forward_row(const ForwardParams& p, std::int64_t batch, std::int64_t head, std::int64_t row,
+                 double* o_row, double* lse) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  const Sequence sequence = strobe::sequence(p, batch);
+  const std::int64_t kv_head = p.kv_head(head);
+
+  std::fill_n(o_row, p.head_dim_v, 0.0);
+  *lse = -kInfinity;
+  if (row >= sequence.lengths.q) return;  // padding
+  const std::vector<std::int64_t> keys = visible_keys(p.mask.keys(row, sequence.lengths));
+  if (keys.empty()) return;
+
+  // s_j = scale * (q . k_j)
+  const std::int64_t q_first = p.q_strides.offset(sequence.batch, sequence.first_q + row, head);
+  std::vector<double> s;
+  s.reserve(keys.size());
+  for (const std::int64_t j : keys) {
+    const std::int64_t k_first = p.k_strides.offset(sequence.batch, sequence.first_k + j, kv_head);
+    s.push_back(p.softmax_scale * dot(p, q_first, k_first));
+  }
+
+  // m = max_j s_j: no exponential below exceeds 1. A NaN score is no maximum; the sum carries it.
+  double row_max = -kInfinity;
+  for (const double score : s) row_max = std::max(row_max, score);
+
+  // l = sum_j exp(s_j - m)
+  double row_sum = 0.0;
+  for (const double score : s) row_sum += std::exp(score - row_max);
+
+  // o = sum_j exp(s_j - m) / l * v_j
+  for (std::size_t n = 0; n < keys.size(); ++n) {
+    const double weight = std::exp(s[n] - row_max) / row_sum;
+    const std::int64_t v_first =
+        p.v_strides.offset(sequence.batch, sequence.first_k + keys[n], kv_head);
+    for (std::int64_t d = 0; d < p.head_dim_v; ++d)
+      o_row[d] += weight * load_element(p.v, p.dtype, v_first + d);
+  }
+  *lse = row_max + std::log(row_sum);
+}
+
+void forward(const ForwardParams& p) {
+  std::vector<double> o_row(static_cast<std::size_t>(p.head_dim_v));
+  for (std::int64_t batch = 0; batch < p.batch; ++batch) {
+    const Sequence sequence = strobe::sequence(p, batch);
+    for (std::int64_t head = 0; head < p.num_heads; ++head) {
+      for (std::int64_t row = 0; row < sequence.rows; ++row) {
+        double lse = 0.0;
+        forward_row(p, batch, head, row, o_row.data(), &lse);
+        const std::int64_t place = sequence.first_q + row;
+        const std::int64_t o_first = p.o_strides.offset(sequence.batch, place, head);
+        for (std::int64_t d = 0; d < p.head_dim_v; ++d)
+          store_element(p.o, p.o_dtype, o_first + d, o_row[static_cast<std::size_t>(d)]);
+        if (p.lse == nullptr) continue;
+        store_element(p.lse, p.lse_dtype, p.lse_strides.offset(sequence.batch, place, head), lse);
+      }
+    }
+  }
+}
+
+}  // namespace strobe::reference

@@ -1,0 +1,18 @@
+// Attention forward in float64 with plain loops: the literature of the project, and its oracle.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+#include "semantics/forward_params.hpp"
+
+namespace strobe::reference {
+
+/// One row: o_row [head_dim_v], and its lse. Reads only keys that the row sees.
+void forward_row(const ForwardParams& p, std::int64_t batch, std::int64_t head, std::int64_t row,
+                 double* o_row, double* lse);
+
+/// All rows, one after the other; o in o_dtype (f32, bf16, f64), lse in lse_dtype (f32, f64).
+void forward(const ForwardParams& p);
+
+}  // namespace strobe::reference

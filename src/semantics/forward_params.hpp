@@ -1,0 +1,82 @@
+// What a forward kernel gets: strided pointers, sizes, meaning. Checked before it is made.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "strobe/mask.hpp"
+#include "strobe/tensor.hpp"
+
+namespace strobe {
+
+/// Elements from one batch entry, row or head to the next; dim is contiguous.
+struct Strides {
+  std::int64_t batch = 0;
+  std::int64_t row = 0;
+  std::int64_t head = 0;
+
+  constexpr std::int64_t offset(std::int64_t b, std::int64_t r, std::int64_t h) const {
+    return b * batch + r * row + h * head;
+  }
+};
+
+struct ForwardParams {
+  const void* q = nullptr;
+  const void* k = nullptr;
+  const void* v = nullptr;
+  void* o = nullptr;
+  void* lse = nullptr;  ///< null: not wanted
+  Strides q_strides{}, k_strides{}, v_strides{}, o_strides{}, lse_strides{};
+  DType dtype = DType::f32;      ///< of q, k, v
+  DType o_dtype = DType::f32;    ///< dtype or f32; the reference also writes f64
+  DType lse_dtype = DType::f32;  ///< f32; the reference also writes f64
+
+  std::int64_t batch = 0;
+  std::int64_t num_heads = 0;
+  std::int64_t num_heads_kv = 0;
+  std::int64_t seqlen_q = 0;  ///< of the padded tensors; packed: unused
+  std::int64_t seqlen_k = 0;
+  std::int64_t head_dim = 0;
+  std::int64_t head_dim_v = 0;
+
+  const std::int32_t* cu_seqlens_q = nullptr;  ///< packed: [batch + 1]; both or neither
+  const std::int32_t* cu_seqlens_k = nullptr;
+  const std::int32_t* seqlens_q = nullptr;  ///< [batch], or null
+  const std::int32_t* seqlens_k = nullptr;
+
+  Mask mask{};
+  double softmax_scale = 1.0;
+
+  constexpr std::int64_t kv_head(std::int64_t head) const {
+    return head / (num_heads / num_heads_kv);
+  }
+};
+
+/// Where one sequence of the batch lies.
+struct Sequence {
+  std::int64_t batch = 0;    ///< index into the padded tensors; packed: 0
+  std::int64_t first_q = 0;  ///< its first row in q, o, lse
+  std::int64_t first_k = 0;
+  std::int64_t rows = 0;  ///< rows of o to write: those past lengths.q get 0 and -inf
+  Lengths lengths{};
+};
+
+constexpr Sequence sequence(const ForwardParams& p, std::int64_t b) {
+  Sequence s;
+  if (p.cu_seqlens_q != nullptr) {
+    s.first_q = p.cu_seqlens_q[b];
+    s.first_k = p.cu_seqlens_k[b];
+    s.lengths = {p.cu_seqlens_q[b + 1] - s.first_q, p.cu_seqlens_k[b + 1] - s.first_k};
+  } else {
+    s.batch = b;
+    s.lengths = {p.seqlen_q, p.seqlen_k};
+    s.rows = p.seqlen_q;
+  }
+  if (p.seqlens_q != nullptr) s.lengths.q = std::min<std::int64_t>(s.lengths.q, p.seqlens_q[b]);
+  if (p.seqlens_k != nullptr) s.lengths.k = std::min<std::int64_t>(s.lengths.k, p.seqlens_k[b]);
+  if (p.cu_seqlens_q != nullptr) s.rows = s.lengths.q;  // gaps between sequences stay untouched
+  return s;
+}
+
+}  // namespace strobe

@@ -1,0 +1,203 @@
+// strobe bench: time, share of the machine's peaks, and standard attention beside it.
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/core.h>
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bench_json.hpp"
+#include "command.hpp"
+#include "harness/file.hpp"
+#include "harness/machine.hpp"
+#include "harness/standard_attention.hpp"
+#include "measure.hpp"
+#include "messages.hpp"
+#include "options.hpp"
+#include "progress.hpp"
+#include "strobe/plan.hpp"
+#include "suites.hpp"
+
+namespace strobe::tool {
+namespace {
+
+struct BenchOptions {
+  std::vector<std::string> cases{};
+  std::string suite{};
+  std::string op = "forward";
+  std::string compare{};
+  std::string json{};
+  bool hot = false;
+  MeasureOptions measure{};
+};
+
+constexpr const char* kExamples =
+    R"(Times are the median of wall time; runs that other processes disturbed (CPU time under
+0.97 of it) are repeated. FLOPs are those of visible pairs, 2 (head_dim + head_dim_v) each.
+The share is that of the FMA or bf16 dot-product peak, measured before and after in the same
+process. Forward is always measured with its tensors as warm as repeating it leaves them;
+--hot matters to decode.
+
+Examples:
+  strobe bench "h8 q4096 d64 causal" "h8 q4096 d128 bf16"
+  strobe bench "h8 q4096 d64 causal" --compare standard --threads 1
+  strobe bench --suite models --json models.json)";
+
+std::vector<SuiteCase> chosen_cases(const BenchOptions& options) {
+  if (options.cases.empty() == options.suite.empty()) {
+    fail("bench-cases",
+         "bench: give either cases or --suite prefill, models or odd; strobe bench --help "
+         "has examples");
+  }
+  if (!options.suite.empty()) return suite_cases(options.suite);
+  std::vector<SuiteCase> cases;
+  for (const std::string& text : options.cases) cases.push_back({.text = text});
+  return cases;
+}
+
+/// Finds everything that would fail before the first row is timed.
+std::vector<Problem> checked_problems(const BenchOptions& options,
+                                      const std::vector<SuiteCase>& cases) {
+  check_op(options.op);
+  check_threads(options.measure.where);
+  if (!options.compare.empty() && options.compare != "standard") {
+    fail("bench-compare", fmt::format("--compare {}: accepted is standard", options.compare));
+  }
+  std::vector<Problem> problems;
+  for (const SuiteCase& one : cases) {
+    problems.push_back(Problem::parse(one.text));
+    if (options.measure.where.backend == "reference") continue;
+    const Plan refused_or_not(problems.back(), {.threads = options.measure.where.thread_count(),
+                                                .backend = options.measure.where.backend});
+  }
+  if (!options.json.empty()) check_output_file(options.json, "--json");
+  return problems;
+}
+
+std::string title(const SuiteCase& one) {
+  return one.label.empty() ? one.text : fmt::format("{}  {}", one.text, one.label);
+}
+
+void print_head(const BenchOptions& options, std::size_t width) {
+  const int threads = options.measure.where.thread_count();
+  fmt::print("{}; measured on {} thread{}\n", harness::to_string(harness::read_machine()), threads,
+             threads == 1 ? "" : "s");
+  if (options.measure.standard) {
+    fmt::print("standard attention: {}\n", harness::standard_products());
+  }
+  fmt::print("\n{:<{}}  {:>9} {:>9} {:>6} {:>6}  {:>9} {:>9} {:>8}", "case", width, "time",
+             "GFLOP/s", "peak", "limit", "workspace", "scores", "CPU/wall");
+  if (options.measure.standard) fmt::print("  {:>9} {:>7}", "standard", "ratio");
+  fmt::print("  backend\n");
+}
+
+void print_row(const BenchRow& row, const std::string& name, std::size_t width, bool standard) {
+  fmt::print("{:<{}}  {:>9} {:>9.1f} {:>6.3f} {:>6.3f}  {:>9} {:>9} {:>8.2f}", name, width,
+             seconds_text(row.timing.median), row.flops_per_second() * 1e-9, row.fraction_of_peak(),
+             row.fraction_of_limit(), bytes_text(static_cast<double>(row.workspace_bytes)),
+             bytes_text(static_cast<double>(row.score_matrix_bytes)), row.timing.cpu_over_wall);
+  if (row.standard) {
+    const double time = row.standard->timing.median;
+    fmt::print("  {:>9} {:>6.2f}x", seconds_text(time),
+               row.timing.median > 0 ? time / row.timing.median : 0.0);
+  } else if (standard) {
+    fmt::print("  {:>9} {:>7}", "no memory", "");
+  }
+  fmt::print("  {}\n", row.backend);
+  std::fflush(stdout);
+}
+
+/// The peaks that the shares are of: the largest measured of each kind.
+void print_peaks(const std::vector<BenchRow>& rows) {
+  std::map<std::string, const BenchRow*> peaks;
+  for (const BenchRow& row : rows) {
+    const BenchRow*& best = peaks[row.peak_name];
+    if (best == nullptr || row.peak_flops > best->peak_flops) best = &row;
+  }
+  for (const auto& [name, row] : peaks) {
+    fmt::print("peak of {}: {:.1f} GFLOP/s on {} thread{}", name, row->peak_flops * 1e-9,
+               row->threads, row->threads == 1 ? "" : "s");
+    if (row->known_flops > 0) {
+      fmt::print("; the core is known for {:.1f} at its {:.2f} GHz", row->known_flops * 1e-9,
+                 row->clock_hz * 1e-9);
+    }
+    fmt::print("\n");
+  }
+}
+
+/// What a reader must know to trust the table.
+void print_notes(const std::vector<BenchRow>& rows) {
+  std::vector<std::string> notes;
+  const auto note = [&notes](const std::string& text) {
+    const bool known = std::find(notes.begin(), notes.end(), text) != notes.end();
+    if (!text.empty() && !known) notes.push_back(text);
+  };
+  for (const BenchRow& row : rows) {
+    note(row.remark);
+    if (!row.standard_failure.empty()) note("standard attention: " + row.standard_failure);
+    if (!row.timing.undisturbed) {
+      note("other processes ran beside some rows (CPU/wall is below 0.97 x threads)");
+    }
+  }
+  fmt::print(
+      "column peak: share of it; limit: share of the nearer limit, peak or memory reads; scores: "
+      "what the score matrix would take\n");
+  for (const std::string& text : notes) fmt::print("note: {}\n", text);
+}
+
+int bench(BenchOptions options) {
+  options.measure.standard = options.compare == "standard";
+  const std::vector<SuiteCase> cases = chosen_cases(options);
+  const std::vector<Problem> problems = checked_problems(options, cases);
+  std::size_t width = 4;
+  for (const SuiteCase& one : cases) width = std::max(width, title(one).size());
+
+  Progress progress(static_cast<int>(cases.size()));
+  print_head(options, width);
+  std::vector<BenchRow> rows;
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    progress.begin(cases[i].text);
+    rows.push_back(measure_forward(problems[i], options.measure));
+    rows.back().text = cases[i].text;
+    rows.back().label = cases[i].label;
+    progress.step();
+    progress.clear();
+    print_row(rows.back(), title(cases[i]), width, options.measure.standard);
+  }
+  fmt::print("\n");
+  print_peaks(rows);
+  print_notes(rows);
+  if (!options.json.empty()) {
+    harness::OutputFile file(options.json);
+    file.write(bench_json(rows, options.op));
+    file.finish();
+    file.commit();
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app, Action& chosen) {
+  CLI::App* command = app.add_subcommand("bench", "time, and the share of this machine's peak");
+  const auto options = std::make_shared<BenchOptions>();
+  command->add_option("case", options->cases, "\"h8 q4096 d64 causal\" ...");
+  command->add_option("--suite", options->suite, "prefill, models or odd, instead of cases");
+  command->add_option("--op", options->op, "forward");
+  add_threads(*command, options->measure.where);
+  add_backend(*command, options->measure.where);
+  command->add_option("--compare", options->compare, "standard: time standard attention too");
+  command->add_option("--json", options->json, "write the rows to this file");
+  command->add_flag("--hot", options->hot, "decode only: keep the caches of one call in memory");
+  add_seed(*command, options->measure.seed);
+  command->footer(kExamples);
+  command->callback([&chosen, options] { chosen = [options] { return bench(*options); }; });
+}
+
+}  // namespace strobe::tool

@@ -1,0 +1,76 @@
+// strobe check: the error of forward against float64, beside standard attention's.
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/core.h>
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "command.hpp"
+#include "harness/accuracy.hpp"
+#include "options.hpp"
+#include "progress.hpp"
+
+namespace strobe::tool {
+namespace {
+
+struct CheckOptions {
+  std::vector<std::string> cases{};
+  Where where{};
+  std::uint64_t seed = 0;
+};
+
+constexpr const char* kExamples =
+    R"(Runs each case on random tensors (normal, fixed by --seed) and compares with float64:
+every row when fewer than 2^24 pairs of query and key are visible, else a sample of rows with
+the edges of tiles. Passes while error <= 1.25 x standard attention's + 2 ulp of the largest
+|o|; else the exit status is 1.
+
+Examples:
+  strobe check "b2 h8/2 q333 k1024 d128/64 bf16 causal window=128,0"
+  strobe check "h4 q777 d80" "h4 q777 d80 bf16" --backend cpu:portable --seed 7
+  strobe check "b3 h2 q100 d64 causal varlen" --threads 1)";
+
+int check(const CheckOptions& options) {
+  check_threads(options.where);
+  const std::vector<Problem> problems = parse_cases(options.cases);
+  Progress progress(static_cast<int>(problems.size()));
+  int failed = 0;
+  for (const Problem& problem : problems) {
+    progress.begin(problem.to_string());
+    const harness::CheckResult result = harness::check_forward(
+        problem, options.seed, options.where.backend, options.where.thread_count(),
+        [&](double part) { progress.part(part); });
+    progress.step();
+    progress.clear();
+    const std::string text = result.to_string();
+    fmt::print("{}{}", text, text.ends_with('\n') ? "" : "\n");
+    if (result.passed()) fmt::print("  reproduce: {}\n", result.command());
+    if (!result.passed()) ++failed;
+  }
+  if (problems.size() > 1) {
+    fmt::print("{} of {} cases passed\n", static_cast<int>(problems.size()) - failed,
+               problems.size());
+  }
+  return failed == 0 ? 0 : 1;
+}
+
+}  // namespace
+
+void add_check(CLI::App& app, Action& chosen) {
+  CLI::App* command =
+      app.add_subcommand("check", "the error against float64, beside standard attention's");
+  const auto options = std::make_shared<CheckOptions>();
+  command->add_option("case", options->cases, "\"b2 h8/2 q333 d128 bf16 causal\" ...")->required();
+  add_backend(*command, options->where);
+  add_threads(*command, options->where);
+  add_seed(*command, options->seed);
+  command->footer(kExamples);
+  command->callback([&chosen, options] { chosen = [options] { return check(*options); }; });
+}
+
+}  // namespace strobe::tool

@@ -1,0 +1,61 @@
+// One row of the benchmark: a case timed beside the peaks of the same process.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "harness/timing.hpp"
+#include "options.hpp"
+#include "strobe/problem.hpp"
+
+namespace strobe::tool {
+
+/// What standard attention took for the same case.
+struct StandardRow {
+  harness::Timing timing{};
+  std::int64_t score_bytes = 0;      ///< of the score matrices that it held
+  std::int64_t workspace_bytes = 0;  ///< all that it held
+};
+
+struct BenchRow {
+  std::string text{};   ///< the case as asked
+  std::string label{};  ///< of the suite; empty: none
+  Problem problem{};
+  std::string backend{};
+  std::string kernel{};
+  int threads = 1;
+  harness::Timing timing{};
+  double flops = 0;         ///< of visible pairs, one run
+  double bytes = 0;         ///< q, k, v, o and lse once
+  std::string peak_name{};  ///< "FMA f32, 512-bit"
+  double peak_flops = 0;
+  double peak_bytes = 0;   ///< a second: the read loop over the same buffers
+  double known_flops = 0;  ///< what the core is known to do at its clock; 0: not known
+  double clock_hz = 0;
+  std::int64_t workspace_bytes = 0;
+  std::int64_t peak_rss_bytes = 0;      ///< of the process while the case ran, tensors included
+  std::int64_t score_matrix_bytes = 0;  ///< f32 scores of all heads: never allocated
+  std::string remark{};                 ///< about the peak; empty: none
+  std::optional<StandardRow> standard{};
+  std::string standard_failure{};  ///< why there is no standard row although asked for
+
+  double flops_per_second() const;
+  double bytes_per_second() const;
+  double fraction_of_peak() const;
+  double fraction_of_bandwidth() const;
+  /// The time that the nearer limit would take, by the time it took.
+  double fraction_of_limit() const;
+};
+
+struct MeasureOptions {
+  Where where{};
+  std::uint64_t seed = 0;
+  bool standard = false;
+};
+
+/// Makes tensors, plan, workspace and threads, then times the run alone.
+BenchRow measure_forward(const Problem& problem, const MeasureOptions& options);
+
+}  // namespace strobe::tool

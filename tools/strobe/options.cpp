@@ -1,0 +1,106 @@
+// Options that several commands share, and how they are read.
+// SPDX-License-Identifier: Apache-2.0
+#include "options.hpp"
+
+#include <fmt/core.h>
+#include <unistd.h>
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <system_error>
+
+#include "messages.hpp"
+#include "strobe/plan.hpp"
+
+namespace strobe::tool {
+namespace {
+
+constexpr int kMostThreads = 4096;
+}  // namespace
+
+int Where::thread_count() const { return threads == 0 ? available_threads() : threads; }
+
+void add_backend(CLI::App& command, Where& where) {
+  command.add_option(
+      "--backend", where.backend,
+      "reference, cpu, cpu:portable, cpu:avx512, cpu:avx512bf16; the best if left out");
+}
+
+void add_threads(CLI::App& command, Where& where) {
+  command.add_option("--threads", where.threads, "workers; every core of this process if left out");
+}
+
+void add_seed(CLI::App& command, std::uint64_t& seed) {
+  command.add_option("--seed", seed, "fixes the random tensors (0)")->check(CLI::NonNegativeNumber);
+}
+
+void check_op(const std::string& op) {
+  constexpr std::array later{"backward", "decode", "jvp", "double_backward"};
+  if (op == "forward") return;
+  if (std::find(later.begin(), later.end(), op) != later.end()) {
+    fail("op-later",
+         fmt::format("--op {}: this version computes forward only; leave --op out", op));
+  }
+  fail("op-unknown",
+       fmt::format("--op {}: no such operation; accepted is forward (this version has "
+                   "no backward, decode, jvp, double_backward)",
+                   op));
+}
+
+void check_threads(const Where& where) {
+  if (where.threads >= 0 && where.threads <= kMostThreads) return;
+  fail("threads-range", fmt::format("--threads {}: accepted are 1 to {}, and 0 for every core",
+                                    where.threads, kMostThreads));
+}
+
+void check_output_file(const std::string& path, const char* option) {
+  const std::filesystem::path target(path);
+  const std::filesystem::path parent = target.has_parent_path() ? target.parent_path() : ".";
+  std::error_code ignored;
+  const char* trouble = nullptr;
+  if (!target.has_filename() || std::filesystem::is_directory(target, ignored)) {
+    trouble = "is a folder; name a file";
+  } else if (!std::filesystem::is_directory(parent, ignored)) {
+    trouble = "lies in a folder that does not exist; make it first";
+  } else if (access(parent.c_str(), W_OK) != 0) {
+    trouble = "lies in a folder that cannot be written to; choose another";
+  }
+  if (trouble != nullptr) {
+    fail("output-place", fmt::format("{} {}: {}", option, path, trouble));
+  }
+}
+
+std::string bytes_text(double bytes) {
+  constexpr std::array units{"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+  std::size_t unit = 0;
+  for (; bytes >= 1024 && unit + 1 < units.size(); ++unit) bytes /= 1024;
+  return fmt::format("{:.{}f} {}", bytes,
+                     unit == 0 || bytes >= 100 ? 0
+                     : bytes >= 10             ? 1
+                                               : 2,
+                     units[unit]);
+}
+
+std::string seconds_text(double seconds) {
+  constexpr std::array units{"s", "ms", "us", "ns"};
+  std::size_t unit = 0;
+  for (; seconds < 1 && seconds > 0 && unit + 1 < units.size(); ++unit) seconds *= 1000;
+  return fmt::format("{:.{}f} {}", seconds,
+                     seconds >= 100  ? 0
+                     : seconds >= 10 ? 1
+                                     : 2,
+                     units[unit]);
+}
+
+std::vector<Problem> parse_cases(const std::vector<std::string>& cases) {
+  std::vector<Problem> problems;
+  problems.reserve(cases.size());
+  for (const std::string& text : cases) problems.push_back(Problem::parse(text));
+  return problems;
+}
+
+}  // namespace strobe::tool

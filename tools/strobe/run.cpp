@@ -1,0 +1,200 @@
+// strobe run: attention over tensors from files, results to files.
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/validate.hpp"
+#include "attention_row.hpp"
+#include "command.hpp"
+#include "forward_job.hpp"
+#include "harness/file.hpp"
+#include "harness/timing.hpp"
+#include "messages.hpp"
+#include "options.hpp"
+#include "picture.hpp"
+#include "progress.hpp"
+#include "report.hpp"
+#include "tokens.hpp"
+
+namespace strobe::tool {
+namespace {
+
+struct RunOptions {
+  std::vector<std::string> words{};
+  InputFiles input{};
+  std::string out{};
+  std::string op = "forward";
+  Where where{};
+  bool report = false;
+  std::string show_row{};
+  std::string svg{};
+  std::string tokens{};
+};
+
+constexpr const char* kExamples =
+    R"(Options are those of a case without its sizes, which come from the tensors. These lie in
+the files as [batch, seqlen, heads, dim], with layout=bhsd as [batch, heads, seqlen, dim];
+packed sequences, which cu_seqlens_q and cu_seqlens_k describe, as [total, heads, dim] or
+[heads, total, dim]. Written are o, in the type of q or with o=f32 in f32, and lse.
+
+Examples:
+  strobe run --in data/minilm/layer3.safetensors --out out.safetensors --report
+  strobe run "causal window=128,0" --in in.safetensors --out out.safetensors
+  strobe run "layout=bhsd o=f32" --q q.npy --k k.npy --v v.npy --out folder
+  strobe run --in data/minilm/layer3.safetensors --show-row head=8,row=5 \
+             --tokens data/minilm/tokens.txt --svg attention.svg)";
+
+/// What to show of one row, read and checked before anything is computed.
+struct RowView {
+  RowName name{};
+  std::vector<std::string> words{};  ///< empty: none
+};
+
+bool wants_row(const RunOptions& options) { return !options.show_row.empty(); }
+
+void check_options(const RunOptions& options) {
+  check_op(options.op);
+  check_threads(options.where);
+  if (options.out.empty() && !options.report && !wants_row(options)) {
+    fail("run-output-missing",
+         "run: --out is missing: name a .safetensors file or a folder for .npy files, or "
+         "ask for --report or --show-row");
+  }
+  if (!options.out.empty()) check_output(options.out);
+  if (options.svg.empty()) return;
+  check_output_file(options.svg, "--svg");
+  if (!wants_row(options)) {
+    fail("picture-row",
+         "--svg draws what one row attends to: name it with --show-row head=H,row=R");
+  }
+}
+
+RowView read_row_view(const RunOptions& options, const ForwardParams& p) {
+  RowView view{.name = parse_row_name(options.show_row)};
+  check_row_name(view.name, p);
+  const std::int64_t keys = sequence(p, view.name.batch).lengths.k;
+  if (!options.svg.empty() && keys > kMostWords) {
+    fail("picture-words",
+         fmt::format("--svg draws at most {} words, and this sequence has {} keys; leave "
+                     "--svg out",
+                     kMostWords, keys));
+  }
+  if (view.name.tokens.empty()) view.name.tokens = options.tokens;
+  if (!view.name.tokens.empty()) view.words = read_tokens(view.name.tokens, keys);
+  return view;
+}
+
+/// The picture of one row in every head; keys without words are numbered.
+std::string row_picture(const ForwardJob& job, const RowView& view) {
+  const ForwardParams p = job.params();
+  const Lengths lengths = sequence(p, view.name.batch).lengths;
+  Picture picture{
+      .words = view.words,
+      .query_word = p.mask.position(view.name.row, lengths),
+      .caption = fmt::format("strobe run, {}; p = exp(s - lse); the outlined word is the query",
+                             job.problem().to_string())};
+  for (auto key = std::ssize(picture.words); key < lengths.k; ++key) {
+    picture.words.push_back(fmt::format("{}", key));
+  }
+  for (std::int64_t head = 0; head < p.num_heads; ++head) {
+    RowName name = view.name;
+    name.head = head;
+    picture.heads.push_back({.head = head, .p = attention_row(p, name)});
+  }
+  return draw_svg(picture);
+}
+
+void print_summary(const ForwardJob& job, double seconds) {
+  fmt::print("{}\n{}, {} thread{}, {}\n", job.problem().to_string(), job.kernel(), job.threads(),
+             job.threads() == 1 ? "" : "s", seconds_text(seconds));
+  fmt::print("memory beside inputs and outputs: {} of workspace; the score matrix would take {}\n",
+             bytes_text(static_cast<double>(job.workspace_bytes())),
+             bytes_text(score_matrix_bytes(job.params())));
+}
+
+int run(const RunOptions& options) {
+  check_options(options);
+  Progress progress(4);
+  progress.begin("reading");
+  ForwardJob job(options.input, fmt::format("{}", fmt::join(options.words, " ")), options.where);
+  if (options.report) job.check_comparable();
+  const RowView view = wants_row(options) ? read_row_view(options, job.params()) : RowView{};
+  progress.step();
+
+  progress.begin("computing");
+  const double start = harness::wall_seconds();
+  job.run();
+  const double seconds = harness::wall_seconds() - start;
+  progress.step();
+
+  progress.clear();
+  print_summary(job, seconds);
+  progress.begin("comparing with float64");
+  if (options.report) job.print_report(progress);
+  progress.clear();
+  if (wants_row(options)) {
+    print_row(attention_row(job.params(), view.name), view.name, view.words);
+  }
+  progress.step();
+
+  progress.begin("writing");
+  std::optional<harness::OutputFile> svg;
+  if (!options.svg.empty()) {
+    svg.emplace(options.svg).write(row_picture(job, view));
+    svg->finish();
+  }
+  const std::string written = options.out.empty() ? "" : std::move(job).write(options.out) + "\n";
+  if (svg) svg->commit();
+  progress.clear();
+  fmt::print("{}", written);
+  return 0;
+}
+
+void add_tensor_files(CLI::App& command, InputFiles& input) {
+  constexpr const char* kShown[] = {"q",         "k",         "v",           "cu_seqlens_q",
+                                    "seqlens_q", "seqlens_k", "cu_seqlens_k"};
+  for (const std::string_view name : harness::tensor_names()) {
+    const bool shown = std::find(std::begin(kShown), std::end(kShown), name) != std::end(kShown);
+    command
+        .add_option_function<std::string>(
+            fmt::format("--{}", name),
+            [&input, name](const std::string& file) { input.npy[std::string(name)] = file; },
+            "a .npy file")
+        ->group(shown ? "Tensors" : "");
+  }
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, Action& chosen) {
+  CLI::App* command = app.add_subcommand("run", "attention over tensors from files");
+  const auto options = std::make_shared<RunOptions>();
+  command->add_option("options", options->words, "causal window=128,0 ...: a case without sizes");
+  command->add_option("--in", options->input.safetensors, "a .safetensors file");
+  command->add_option("--out", options->out, "a .safetensors file, or a folder for o.npy, lse.npy");
+  command->add_option("--op", options->op, "forward");
+  add_threads(*command, options->where);
+  add_backend(*command, options->where);
+  command->add_flag("--report", options->report,
+                    "print the error against float64, beside that of the input's own o");
+  command->add_option("--show-row", options->show_row,
+                      "head=H,row=R[,batch=B][,tokens=FILE]: print what that row attends to");
+  command->add_option("--tokens", options->tokens, "the words of the sequence, one a line");
+  command->add_option("--svg", options->svg,
+                      "draw what the row of --show-row attends to, in every head");
+  add_tensor_files(*command, options->input);
+  command->footer(kExamples);
+  command->callback([&chosen, options] { chosen = [options] { return run(*options); }; });
+}
+
+}  // namespace strobe::tool

@@ -1,0 +1,100 @@
+// Lists of cases that belong together, for strobe bench --suite.
+// SPDX-License-Identifier: Apache-2.0
+#include "suites.hpp"
+
+#include <fmt/core.h>
+
+#include <array>
+#include <cstdint>
+
+#include "messages.hpp"
+
+namespace strobe::tool {
+namespace {
+
+std::vector<SuiteCase> prefill() {
+  constexpr std::array shapes{"h8 q4096 d{} layout=bhsd",
+                              "h8 q16384 d{} layout=bhsd",
+                              "h8 q4096 d{} causal layout=bhsd",
+                              "b4 h8 q1024 d{} layout=bhsd",
+                              "b4 h8 q1024 d{} causal layout=bhsd",
+                              "b4 h8 q1024 d{}",
+                              "b4 h8 q1024 d{} causal",
+                              "h8 q4096 d{}",
+                              "h8 q4096 d{} causal",
+                              "h8/2 q4096 d{}",
+                              "h8/2 q4096 d{} causal",
+                              "h8 q4096 d{} bf16",
+                              "h8 q4096 d{} bf16 causal"};
+  std::vector<SuiteCase> cases;
+  for (const char* shape : shapes) {
+    for (const int head_dim : {64, 128}) {
+      cases.push_back({.text = fmt::format(fmt::runtime(shape), head_dim)});
+    }
+  }
+  return cases;
+}
+
+std::vector<SuiteCase> models() {
+  return {{"h12 q1024 d64 causal", "GPT-2"},
+          {"h16 q2048 d256 causal", "GPT-J"},
+          {"h32/8 q4096 d128 bf16 causal", "Llama, grouped heads"},
+          {"h32/8 q4096 d128 causal", "Llama, grouped heads"},
+          {"h8 q4096 d40", "Stable Diffusion 1, 64 x 64"},
+          {"h8 q4096 k77 d40", "Stable Diffusion 1, 64 x 64, text"},
+          {"h8 q1024 d80", "Stable Diffusion 1, 32 x 32"},
+          {"h8 q1024 k77 d80", "Stable Diffusion 1, 32 x 32, text"},
+          {"h8 q256 d160", "Stable Diffusion 1, 16 x 16"},
+          {"h8 q256 k77 d160", "Stable Diffusion 1, 16 x 16, text"},
+          {"b8 h12 q197 d64", "ViT-B"}};
+}
+
+/// splitmix64: the same draws on every machine.
+class Draws {
+ public:
+  /// Evenly from first to last, both included.
+  std::int64_t between(std::int64_t first, std::int64_t last) {
+    state_ += 0x9e3779b97f4a7c15u;
+    std::uint64_t mixed = state_;
+    mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9u;
+    mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111ebu;
+    mixed ^= mixed >> 31;
+    return first + static_cast<std::int64_t>(mixed % static_cast<std::uint64_t>(last - first + 1));
+  }
+
+ private:
+  std::uint64_t state_ = 20;
+};
+
+/// Lengths of a few hundred to a few thousand, so that the time is that of tiles and not of
+/// starting threads; head dims around those of the table that the shares are compared with.
+std::vector<SuiteCase> odd() {
+  constexpr int kCases = 20;
+  Draws draws;
+  std::vector<SuiteCase> cases;
+  for (int i = 0; i < kCases; ++i) {
+    const std::int64_t batch = draws.between(1, 3);
+    const std::int64_t heads_kv = draws.between(1, 4);
+    const std::int64_t heads = heads_kv * draws.between(1, 3);
+    const std::int64_t seqlen_q = draws.between(700, 3500);
+    const std::int64_t seqlen_k = draws.between(700, 3500);
+    const std::int64_t head_dim = draws.between(48, 160);
+    const std::int64_t head_dim_v = i % 3 == 2 ? draws.between(48, 160) : head_dim;
+    cases.push_back({.text = fmt::format("b{} h{}/{} q{} k{} d{}/{}{}{}", batch, heads, heads_kv,
+                                         seqlen_q, seqlen_k, head_dim, head_dim_v,
+                                         i % 2 == 1 ? " bf16" : "", i % 4 >= 2 ? " causal" : "")});
+  }
+  return cases;
+}
+
+}  // namespace
+
+std::vector<SuiteCase> suite_cases(const std::string& name) {
+  if (name == "prefill") return prefill();
+  if (name == "models") return models();
+  if (name == "odd") return odd();
+  fail("bench-suite",
+       fmt::format("--suite {}: no such suite; accepted: prefill, models, odd", name));
+}
+
+}  // namespace strobe::tool
