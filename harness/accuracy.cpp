@@ -156,6 +156,7 @@ std::vector<StandardRows> all_rows(const ForwardParams& p) {
 
 std::vector<StandardRows> single_rows(const std::vector<Place>& places) {
   std::vector<StandardRows> blocks;
+  blocks.reserve(places.size());
   for (const Place& place : places) blocks.push_back({place.batch, place.head, place.row, 1});
   return blocks;
 }
@@ -195,10 +196,18 @@ std::string too_far(const Tally& tally, double tolerance) {
                      tally.max_abs, tolerance);
 }
 
+/// The largest of many errors is itself a matter of luck: two equally exact methods differ in it by
+/// up to 1.6. The root mean square is what holds to 1.25; the largest error gets this much room.
+constexpr double kWorstOfMany = 2.0;
+
 void judge(Comparison& c, const Block& total, const ForwardParams& p, Findings& findings) {
-  c.o_tolerance = o_tolerance(c.standard_o.max_abs, c.largest_o, p.dtype, p.o_dtype);
+  // Our q.k is one sum; BLAS starts a new one every few hundred dims, which beyond 256 tells.
+  const double sums = std::max(1.0, static_cast<double>(p.head_dim) / 256.0);
+  c.o_tolerance =
+      kWorstOfMany * o_tolerance(sums * c.standard_o.max_abs, c.largest_o, p.dtype, p.o_dtype);
   c.lse_tolerance = lse_tolerance(c.standard_lse.max_abs, c.largest_lse, p.dtype);
-  if (c.values >= kLeastForRms) c.rms_tolerance = rms_tolerance(c.standard_o.rel_rms, p.o_dtype);
+  if (c.values >= kLeastForRms)
+    c.rms_tolerance = rms_tolerance(sums * c.standard_o.rel_rms, p.o_dtype);
   findings.add(total.mismatches);
   if (c.o.max_abs > c.o_tolerance) findings.add(too_far(total.o.ours, c.o_tolerance));
   if (c.rms_tolerance > 0.0 && c.o.rel_rms > c.rms_tolerance) {

@@ -39,7 +39,7 @@ struct Comparison {
   Errors standard_o{};        ///< standard attention's
   Errors lse{};               ///< rel_rms is the plain root mean square here
   Errors standard_lse{};
-  double o_tolerance = 0.0;    ///< for o.max_abs
+  double o_tolerance = 0.0;    ///< for o.max_abs: twice o_tolerance(), see accuracy.cpp
   double rms_tolerance = 0.0;  ///< for o.rel_rms; 0: too few values to judge by it
   double lse_tolerance = 0.0;  ///< for lse.max_abs
   bool lse_given = false;

@@ -68,6 +68,7 @@ std::vector<Place> sampled_rows(const ForwardParams& p, std::uint64_t seed) {
       rows.insert({b, 0, row});
   }
   std::vector<Place> places;
+  places.reserve(rows.size());
   for (const auto& [batch, head, row] : rows) places.push_back({batch, head, row});
   return places;
 }

@@ -2,11 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "harness/timing.hpp"
 
-#include <time.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <ctime>
 #include <limits>
 
 namespace strobe::harness {

@@ -124,19 +124,15 @@ class ForwardTile {
     return static_cast<const T*>(base) + offset;
   }
 
+  /// scale * log2(e) = score * 2^e with score in [1, 2). A denormal factor counts as 0.
   void split_scale() {
     constexpr double kLog2E = 1.4426950408889634;
     const double factor = p_.softmax_scale * kLog2E;
-    if constexpr (C::kDot) {
-      const double size = factor < 0 ? -factor : factor;
-      const auto bits = std::bit_cast<std::uint64_t>(size);
-      // size = score * 2^e with score in [1, 2); denormal scales count as 0, like denormal inputs
-      const double power = std::bit_cast<double>(bits & 0x7ff0000000000000u);
-      scale_.q = static_cast<float>(factor < 0 ? -power : power);
-      scale_.score = power > 0 ? static_cast<float>(size / power) : 1.0f;
-    } else {
-      scale_.q = static_cast<float>(factor);
-    }
+    const double size = factor < 0 ? -factor : factor;
+    const auto bits = std::bit_cast<std::uint64_t>(size);
+    const double power = std::bit_cast<double>(bits & 0x7ff0000000000000u);
+    scale_.q = static_cast<float>(factor < 0 ? -power : power);
+    scale_.score = power > 0 ? static_cast<float>(size / power) : 1.0f;
   }
 
   /// Rows are read where they lie when nothing is gained by copying: rows next to each other, whole
@@ -244,7 +240,7 @@ class ForwardTile {
 
   /// The open leaf is complete: it becomes, or is folded into, the state of all closed leaves.
   void close(QueryTile& tile) {
-    if (tile.has_total) return fold<C>(tile.total, tile.leaf, scratch_.dims);
+    if (tile.has_total) return fold<C>(tile.total, tile.leaf, scale_.score, scratch_.dims);
     const TileState leaf = tile.leaf;
     tile.leaf = tile.total;
     tile.total = leaf;
@@ -263,7 +259,7 @@ class ForwardTile {
     else
       store_o<C>(state, static_cast<bfloat16*>(p_.o) + offset, p_.o_strides.row, rows.count, dims);
     if (p_.lse != nullptr)
-      store_lse<C>(state,
+      store_lse<C>(state, scale_.score,
                    static_cast<float*>(p_.lse) + p_.lse_strides.offset(n.batch, row, task_.head),
                    p_.lse_strides.row, rows.count);
   }

@@ -151,7 +151,7 @@ TEST(StandardAttention, RefusesOtherTypes) {
   ForwardParams p;
   p.dtype = DType::f16;
   try {
-    StandardAttention(p, 1);
+    const StandardAttention standard(p, 1);
     FAIL() << "f16 was taken";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), Code::unsupported);

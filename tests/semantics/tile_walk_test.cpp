@@ -15,8 +15,8 @@
 
 namespace strobe {
 
-void PrintTo(Tile tile, std::ostream* out) {
-  *out << (tile == Tile::Empty ? "Empty" : tile == Tile::Full ? "Full" : "Partial");
+std::ostream& operator<<(std::ostream& out, Tile tile) {
+  return out << (tile == Tile::Empty ? "Empty" : tile == Tile::Full ? "Full" : "Partial");
 }
 
 namespace {

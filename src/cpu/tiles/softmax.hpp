@@ -8,8 +8,9 @@
 namespace strobe::cpu::STROBE_ISA {
 
 /// Sixteen keys of one lane group, held in registers. Their sum starts from zero and is added once:
-/// one running sum would lose many small p beside a large one, all in the same direction. p overwrites s: f32 in place; bf16 as pairs
-/// of keys, so that row r and r + 1 of s become row r / 2 of p.
+/// one running sum would lose many small p beside a large one, all in the same direction. p
+/// overwrites s: f32 in place; bf16 as pairs of keys, so that row r and r + 1 of s become row r / 2
+/// of p.
 template <class C>
 struct SoftmaxChunk {
   using Vec = typename Simd::Vec;
@@ -21,18 +22,23 @@ struct SoftmaxChunk {
 
   STROBE_INLINE void step(const Exp2Constants* c) {
     if constexpr (C::kDot) {
-      const Vec a = Simd::exp2_coarse(Simd::fms(Simd::load(s), scale, row_max), c);
-      const Vec b = Simd::exp2_coarse(Simd::fms(Simd::load(s + C::kTileQ), scale, row_max), c);
+      const Vec a = Simd::exp2_coarse(exponent(s), c);
+      const Vec b = Simd::exp2_coarse(exponent(s + C::kTileQ), c);
       row_sum = Simd::add(row_sum, Simd::add(a, b));
       Simd::store(p, C::Isa::pack_pairs(a, b));
       s += 2 * C::kTileQ;
       p += C::kTileQ;
     } else {
-      const Vec e = Simd::exp2(Simd::sub(Simd::load(s), row_max), c);
+      const Vec e = Simd::exp2(exponent(s), c);
       Simd::store(s, e);
       row_sum = Simd::add(row_sum, e);
       s += C::kTileQ;
     }
+  }
+
+  /// Subtracting first makes the largest exponent 0 exactly, however large the scores.
+  STROBE_INLINE Vec exponent(const float* at) const {
+    return Simd::mul(Simd::sub(Simd::load(at), row_max), scale);
   }
 };
 

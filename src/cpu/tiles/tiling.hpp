@@ -37,9 +37,9 @@ struct Tiling {
   static constexpr int kRows = 4;    // keys or dims of a product tile of all groups
 };
 
-/// Score of a masked pair: after any scaling still far below everything, and finite, because
-/// infinities would turn into NaN in exp2. Scores up to .7e38 in magnitude (in units of log 2) are
-/// exact.
+/// Score of a masked pair: far below all others, and finite, because infinities would turn into NaN
+/// in exp2. Scores up to .15e38 in magnitude (before the factor in [1, 2) that is left of the
+/// scale) are told from it.
 inline constexpr float kMasked = -1.5e38f;
 /// Maximum of a row that has seen nothing: kMasked never exceeds it, and is nothing against it.
 inline constexpr float kUnseen = -0.7e38f;
