@@ -16,7 +16,7 @@ inline constexpr int kTileK = 128;
 inline constexpr int kLeafBlocks = 8;  // 1024 keys: folding costs .3 % (f32) to .6 % (bf16)
 inline constexpr int kMaxTileQ = 64;
 inline constexpr int kMaxGroups = 4;
-inline constexpr int kMaxTiles = 8;  // query tiles of a task
+inline constexpr int kMaxTiles = 16;  // query tiles of a task
 
 /// The work between two claims of the counter: some query rows of one head of one sequence.
 struct ForwardTask {

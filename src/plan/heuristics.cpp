@@ -12,8 +12,10 @@ std::int64_t count_tasks(const Problem& problem, const cpu::ForwardKernel& kerne
 }
 
 int choose_tiles(const Problem& problem, const cpu::ForwardKernel& kernel, int threads) {
-  // Beyond 128 dims eight tiles of q and o no longer fit the L2 cache beside the keys.
-  int tiles = std::max(problem.head_dim, problem.head_dim_v) > 128 ? 4 : cpu::kMaxTiles;
+  // As many as leave room in a 1 MB L2 for keys and scores: each key block is then copied, or read
+  // from afar, as rarely as possible (d=64: 16 instead of 8 tiles give .5 to 1 %).
+  const std::int64_t dims = std::max(problem.head_dim, problem.head_dim_v);
+  int tiles = dims > 128 ? 4 : dims > 64 ? 8 : cpu::kMaxTiles;
   while (tiles > 1 && std::int64_t{tiles / 2} * kernel.tile_q >= problem.seqlen_q) tiles /= 2;
   if (threads == 1) return tiles;
   // Four tasks a thread keep the end even. A last tile alone costs more than an uneven end.

@@ -7,7 +7,7 @@
 
 namespace strobe::plan {
 
-/// Query tiles of a task: 8, 4, 2 or 1. More tiles read each key block less often; fewer make
+/// Query tiles of a task: 16, 8, 4, 2 or 1. More tiles read each key block less often; fewer make
 /// enough tasks for every thread. The choice moves work, never bits.
 int choose_tiles(const Problem& problem, const cpu::ForwardKernel& kernel, int threads);
 

@@ -6,11 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "command.hpp"
 #include "strobe/problem.hpp"
-
-namespace CLI {
-class App;
-}
 
 namespace strobe::tool {
 

@@ -220,8 +220,10 @@ std::string draw_svg(const Picture& picture) {
       width, height, kStyle);
   append_title(svg, picture, width);
   for (std::int64_t i = 0; i < heads; ++i) {
-    const double x = kGap + static_cast<double>(i % columns) * (kPanelWidth + kGap);
-    const double y = kHeader + kPanelTitle + static_cast<double>(i / columns) * (panel + kGap);
+    const std::int64_t column = i % columns;
+    const std::int64_t row = i / columns;
+    const double x = kGap + static_cast<double>(column) * (kPanelWidth + kGap);
+    const double y = kHeader + kPanelTitle + static_cast<double>(row) * (panel + kGap);
     fmt::format_to(std::back_inserter(svg), "<g transform=\"translate({:.1f},{:.1f})\">\n", x, y);
     append_panel(svg, picture, picture.heads[static_cast<std::size_t>(i)], passage);
     svg += "</g>\n";

@@ -76,7 +76,7 @@ class Fetch {
     v_ = source.v_row(block_begin);
     k_stride_ = source.k_stride;
     v_stride_ = source.v_stride;
-    row_ = begin;
+    row_ = begin_ = begin;
     end_ = end;
     stop_ = static_cast<int>(round_up(end, C::kChunk));
     head_dim_ = head_dim;
@@ -88,7 +88,8 @@ class Fetch {
     values_ = false;
   }
 
-  /// Two rows of k, then two of v, and so on.
+  /// The next two rows: all of k, then all of v. Rows of one head may lie a power of two apart and
+  /// share a few cache sets, so that one stream at a time is what L1 can hold.
   STROBE_INLINE void step() {
     if (row_ < stop_) advance();
   }
@@ -98,7 +99,7 @@ class Fetch {
   }
 
  private:
-  static constexpr int kAhead = 8;  // rows prefetched before they are copied
+  static constexpr int kAhead = 4;  // rows prefetched before they are copied
 
   STROBE_NOINLINE void advance() {
     if (!values_) {
@@ -109,9 +110,12 @@ class Fetch {
     } else {
       touch(v_, v_stride_, head_dim_v_, v_to_ != nullptr);
       if (v_to_ != nullptr) copy_values();
-      row_ += 2;
     }
-    values_ = !values_;
+    row_ += 2;
+    if (row_ >= stop_ && !values_) {
+      values_ = true;
+      row_ = begin_;
+    }
   }
 
   STROBE_INLINE void copy_values() {
@@ -145,7 +149,7 @@ class Fetch {
   Word* v_to_ = nullptr;
   int k_pitch_ = 0, v_pitch_ = 0;
   int head_dim_ = 0, head_dim_v_ = 0;
-  int row_ = 0, end_ = 0, stop_ = 0;
+  int begin_ = 0, row_ = 0, end_ = 0, stop_ = 0;
   bool values_ = false;
 };
 
