@@ -58,9 +58,10 @@ void check_address(const Named& tensor, const char* where) {
          {tensor.name, " has shape ", view.shape, " and a null pointer; only a tensor without ",
           "elements may have one"});
   }
-  if (address % static_cast<std::uintptr_t>(size_of(view.dtype)) != 0) {
+  const auto size = static_cast<std::uintptr_t>(size_of(view.dtype));
+  if (size > 1 && address % size != 0) {
     fail("data-alignment", where,
-         {tensor.name, " lies at an address that is no multiple of the ", size_of(view.dtype),
+         {tensor.name, " lies at an address that is no multiple of the ", size,
           " bytes of ", view.dtype, "; copy it to one that is"});
   }
 }

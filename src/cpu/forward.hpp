@@ -109,9 +109,12 @@ class ForwardTile {
         fetching = true;
         open(i, block, keys);  // row_max = max(row_max, s)
       }
+      if (!fetching) {  // a block between the intervals of the rows: no tile had use for it
+        finish_pending();
+        fetch(next, buffer ^ 1);
+      }
       block = next;
     }
-    beside_.softmax.finish();
     finish_pending();
     for (int i = 0; i < tiles; ++i)
       if (tiles_[i].leaf_index < 0)
@@ -226,6 +229,7 @@ class ForwardTile {
 
   void finish_pending() {
     if (pending_tile_ < 0) return;
+    beside_.softmax.finish();
     const int last = current_ ^ 1;  // the buffer of the pending tile
     const int i = pending_tile_;
     if (masked_[last] && any_nonfinite<C>(pending_, runs_[last]))

@@ -9,7 +9,13 @@
 
 namespace strobe::tool {
 
-/// {"machine": {...}, "rows": [...]}, rows in order; docs/cases.md names the fields.
+/// {"machine": {...}, "rows": [...]}, rows in the order asked. Every row has
+///   case op backend threads seconds_median seconds_min seconds_max gflops peak_gflops
+///   fraction_of_peak gbytes_per_s peak_gbytes_per_s fraction_of_bandwidth fraction_of_limit
+///   workspace_bytes peak_rss_bytes cpu_over_wall
+/// as measure.hpp explains them, and besides: problem (the case in its shortest form), kernel, peak
+/// (which loop), known_gflops and clock_hz (what that loop is known to reach), samples, rejected,
+/// score_matrix_bytes; label, remark and standard (an object) where there is something to say.
 std::string bench_json(const std::vector<BenchRow>& rows, const std::string& op);
 
 }  // namespace strobe::tool

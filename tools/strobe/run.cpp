@@ -7,13 +7,11 @@
 #include <CLI/Formatter.hpp>
 
 #include <algorithm>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "api/validate.hpp"
 #include "attention_row.hpp"
 #include "command.hpp"
 #include "forward_job.hpp"

@@ -153,7 +153,7 @@ STROBE_NOINLINE void score_wide(const ScoreTile<C>& t, const Run& run, Beside<C>
   }
 }
 
-/// s and its row maxima for all runs of a tile; the pending softmax is done when this returns.
+/// s and its row maxima for all runs of a tile, with what is pending beside it.
 template <class C, int kColumns>
 STROBE_NOINLINE void score_tile(const ScoreTile<C>& t, const Runs& runs, Beside<C>& beside) {
   for (int g = 0; g < C::kGroups; ++g) Simd::store(t.row_max + g * C::kLanes, Simd::set(kMasked));
@@ -173,7 +173,6 @@ STROBE_NOINLINE void score_tile(const ScoreTile<C>& t, const Runs& runs, Beside<
       score_edge<C, 8, 1>(t, run, beside);
     }
   }
-  beside.softmax.finish();
 }
 
 }  // namespace strobe::cpu::STROBE_ISA
