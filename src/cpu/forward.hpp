@@ -107,7 +107,7 @@ class ForwardTile {
         finish_pending();                        // o += p v of the tile before
         if (!fetching) fetch(next, buffer ^ 1);  // only now is that buffer free
         fetching = true;
-        open(i, block, keys);  // row_max = max(row_max, s)
+        open(i, block, buffer, keys);  // row_max = max(row_max, s)
       }
       if (!fetching) {  // a block between the intervals of the rows: no tile had use for it
         finish_pending();
@@ -160,6 +160,7 @@ class ForwardTile {
   }
 
   void fetch(std::int64_t block, int buffer) {
+    finite_[buffer] = Finite::unknown;
     if (block == kNoBlock) return;
     const Range keys = seen(block);
     const int begin = static_cast<int>(keys.begin), end = static_cast<int>(keys.end);
@@ -212,7 +213,7 @@ class ForwardTile {
   }
 
   /// The new scores' maxima enter the state of their tile; its softmax becomes the pending one.
-  void open(int i, std::int64_t block, const KeyBlock& keys) {
+  void open(int i, std::int64_t block, int buffer, const KeyBlock& keys) {
     QueryTile& tile = tiles_[i];
     const std::int64_t leaf = block / kLeafBlocks;
     const bool first = leaf != tile.leaf_index;
@@ -221,6 +222,8 @@ class ForwardTile {
     pending_ = {keys.v,      keys.v_pitch,  reinterpret_cast<const Word*>(s_tile()),
                 tile.leaf.o, scratch_.dims, first};
     pending_tile_ = i;
+    pending_block_ = block;
+    pending_buffer_ = buffer;
     pending_next_ = next_block(scratch_.rows[i].all, block + 1, kTileK);
     beside_.softmax.start(s_tile(), tile.leaf.row_max, tile.leaf.row_sum, scale_.score,
                           runs_[current_]);
@@ -232,7 +235,7 @@ class ForwardTile {
     beside_.softmax.finish();
     const int last = current_ ^ 1;  // the buffer of the pending tile
     const int i = pending_tile_;
-    if (masked_[last] && any_nonfinite<C>(pending_, runs_[last]))
+    if (masked_[last] && suspicious())
       value_tile_guarded<C>(pending_, runs_[last], limits_[last]);
     else
       value_tile<C>(pending_, runs_[last]);
@@ -240,6 +243,19 @@ class ForwardTile {
     if (pending_next_ == kNoBlock || pending_next_ / kLeafBlocks != tile.leaf_index) close(tile);
     if (pending_next_ == kNoBlock) store(i);
     pending_tile_ = -1;
+  }
+
+  /// Is some value of the pending tile's block not finite? Looked up once a block, by the first
+  /// tile that masks it.
+  bool suspicious() {
+    Finite& known = finite_[pending_buffer_];
+    if (known == Finite::unknown) {
+      const Range keys = seen(pending_block_);
+      const auto end = static_cast<int>(round_up(keys.end, C::kChunk));
+      known =
+          any_nonfinite<C>(pending_, static_cast<int>(keys.begin), end) ? Finite::no : Finite::yes;
+    }
+    return known == Finite::no;
   }
 
   /// The open leaf is complete: it becomes, or is folded into, the state of all closed leaves.
@@ -299,6 +315,9 @@ class ForwardTile {
   RowBounds bounds_;
   Beside<C> beside_;
 
+  enum class Finite { unknown, yes, no };
+  Finite finite_[2] = {};  // the values of the two key blocks
+
   // Two score tiles alternate: the one being filled, `current_`, and the pending one.
   alignas(64) float block_max_[C::kTileQ];
   Limits limits_[2];
@@ -307,6 +326,8 @@ class ForwardTile {
   int current_ = 0;
   ValueTile<C> pending_{};
   int pending_tile_ = -1;
+  int pending_buffer_ = 0;
+  std::int64_t pending_block_ = kNoBlock;
   std::int64_t pending_next_ = kNoBlock;  // the next block of the pending tile
 
   QueryTile tiles_[kMaxTiles];

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
+
 #include "cpu/tiles/score_product.hpp"
 
 namespace strobe::cpu::STROBE_ISA {
@@ -84,22 +86,20 @@ STROBE_NOINLINE void value_tile(const ValueTile<C>& t, const Runs& runs) {
   for (int dim = 0; dim < t.dims; dim += C::kRows) value_product<C>(t, runs, dim);
 }
 
-/// Does a block of values hold NaN or infinity in the rows that the runs cover?
+/// Do the values of keys [begin, end) of a block hold NaN or infinity?
 template <class C>
-STROBE_NOINLINE bool any_nonfinite(const ValueTile<C>& t, const Runs& runs) {
-  for (int i = 0; i < runs.count; ++i)
-    for (int key = runs.run[i].begin / C::kPerWord; key < runs.run[i].end / C::kPerWord; ++key)
-      for (int dim = 0; dim < t.dims; dim += C::kLanes) {
-        const int left = t.dims - dim;
-        const auto words =
-            Simd::load_row(reinterpret_cast<const float*>(t.v + key * t.v_pitch + dim),
-                           left < C::kLanes ? left : C::kLanes);
-        if constexpr (C::kDot) {
-          if (C::Isa::nonfinite_pairs(words)) return true;
-        } else {
-          if (Simd::nonfinite(words)) return true;
-        }
+STROBE_NOINLINE bool any_nonfinite(const ValueTile<C>& t, int begin, int end) {
+  for (int key = begin / C::kPerWord; key < end / C::kPerWord; ++key) {
+    const float* const row = reinterpret_cast<const float*>(t.v + key * t.v_pitch);
+    for (int dim = 0; dim < t.dims; dim += C::kLanes) {
+      const auto words = Simd::load_row(row + dim, std::min(t.dims - dim, C::kLanes));
+      if constexpr (C::kDot) {
+        if (C::Isa::nonfinite_pairs(words)) return true;
+      } else {
+        if (Simd::nonfinite(words)) return true;
       }
+    }
+  }
   return false;
 }
 
