@@ -28,7 +28,7 @@ constexpr const char* kExamples =
     R"(Runs each case on random tensors (normal, fixed by --seed) and compares with float64:
 every row when fewer than 2^24 pairs of query and key are visible, else a sample of rows with
 the edges of tiles. Passes while error <= 1.25 x standard attention's + 2 ulp of the largest
-|o|; else the exit status is 1.
+|o| (root mean square; the single largest error may be twice that); else the exit status is 1.
 
 Examples:
   strobe check "b2 h8/2 q333 k1024 d128/64 bf16 causal window=128,0"
