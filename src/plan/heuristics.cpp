@@ -11,11 +11,24 @@ std::int64_t count_tasks(const Problem& problem, const cpu::ForwardKernel& kerne
   return problem.batch * problem.num_heads * ((problem.seqlen_q + rows - 1) / rows);
 }
 
+namespace {
+
+/// The more tiles, the more rarely a key block is copied or read from afar; but o and q of all
+/// tiles should stay in L2 (1 MB) where they can. Measured on Zen 4, bench/notes.md: at d=64 16
+/// tiles beat 8 by .5 to 1 %, from 160 to 256 dims 8 beat 4 by 2 %.
+int largest_tiles(const Problem& problem, const cpu::ForwardKernel& kernel) {
+  constexpr std::size_t kMiB = std::size_t{1} << 20;
+  const auto bytes = [&](int tiles) {
+    return kernel.scratch_bytes(problem.head_dim, problem.head_dim_v, tiles);
+  };
+  if (bytes(cpu::kMaxTiles) <= 5 * kMiB / 4) return cpu::kMaxTiles;
+  return bytes(cpu::kMaxTiles / 2) <= 5 * kMiB / 2 ? cpu::kMaxTiles / 2 : cpu::kMaxTiles / 4;
+}
+
+}  // namespace
+
 int choose_tiles(const Problem& problem, const cpu::ForwardKernel& kernel, int threads) {
-  // As many as leave room in a 1 MB L2 for keys and scores: each key block is then copied, or read
-  // from afar, as rarely as possible (d=64: 16 instead of 8 tiles give .5 to 1 %).
-  const std::int64_t dims = std::max(problem.head_dim, problem.head_dim_v);
-  int tiles = dims > 128 ? 4 : dims > 64 ? 8 : cpu::kMaxTiles;
+  int tiles = largest_tiles(problem, kernel);
   while (tiles > 1 && std::int64_t{tiles / 2} * kernel.tile_q >= problem.seqlen_q) tiles /= 2;
   if (threads == 1) return tiles;
   // Four tasks a thread keep the end even. A last tile alone costs more than an uneven end.
