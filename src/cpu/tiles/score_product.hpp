@@ -137,7 +137,7 @@ template <class C, int kKeys, int kCount>
 STROBE_NOINLINE void score_edge(const ScoreTile<C>& t, const Run& run, Beside<C>& beside) {
   SoftmaxChunk<C> none;
   for (int key = run.begin; key < run.end; key += kKeys) {
-    beside.step();
+    for (int i = 0; i < kKeys; i += C::kRows) beside.step();
     score_product<C, kKeys, kCount, true, false, 0>(t, key, run.group, none);
   }
 }
