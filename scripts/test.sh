@@ -107,12 +107,13 @@ step_asan() {
   tests asan --label-exclude lint
 }
 
-# Only the tests that are about threads: the others run one thread at a time, or the same code.
-# ThreadSanitizer wants its shadow where address randomisation may put something else.
+# The tests that are about threads, and the laws, which run every kernel on several; the conformance
+# tests would take minutes more for the same code. ThreadSanitizer wants its shadow where address
+# randomisation may put something else.
 step_tsan() {
-  build tsan --target strobe_threads_tests
+  build tsan --target strobe_threads_tests strobe_properties_tests
   run 'tsan tests' setarch "$(uname -m)" --addr-no-randomize \
-    ctest --preset tsan -j "$jobs" --no-tests=error --label-regex threads
+    ctest --preset tsan -j "$jobs" --no-tests=error --label-regex 'threads|properties'
 }
 
 step_aarch64() {

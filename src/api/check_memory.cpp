@@ -61,8 +61,8 @@ void check_address(const Named& tensor, const char* where) {
   const auto size = static_cast<std::uintptr_t>(size_of(view.dtype));
   if (size > 1 && address % size != 0) {
     fail("data-alignment", where,
-         {tensor.name, " lies at an address that is no multiple of the ", size,
-          " bytes of ", view.dtype, "; copy it to one that is"});
+         {tensor.name, " lies at an address that is no multiple of the ", size, " bytes of ",
+          view.dtype, "; copy it to one that is"});
   }
 }
 
