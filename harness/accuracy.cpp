@@ -201,8 +201,8 @@ std::string too_far(const Tally& tally, double tolerance) {
 constexpr double kWorstOfMany = 2.0;
 
 void judge(Comparison& c, const Block& total, const ForwardParams& p, Findings& findings) {
-  // Our q.k is one sum; BLAS starts a new one every few hundred dims, which beyond 256 tells.
-  const double sums = std::max(1.0, static_cast<double>(p.head_dim) / 256.0);
+  // Our q.k is one sum; standard attention starts a new one every 384 dims.
+  const double sums = std::max(1.0, static_cast<double>(p.head_dim) / 384.0);
   c.o_tolerance =
       kWorstOfMany * o_tolerance(sums * c.standard_o.max_abs, c.largest_o, p.dtype, p.o_dtype);
   c.lse_tolerance = lse_tolerance(c.standard_lse.max_abs, c.largest_lse, p.dtype);

@@ -56,9 +56,11 @@ std::int64_t standard_score_bytes(const Problem& problem, int threads);
 /// Bytes of the scores of all heads at once, in f32: what frameworks allocate.
 std::int64_t full_score_bytes(const Problem& problem);
 
-/// A few rows [first, first + rows) of one head, with the same arithmetic on the keys that any of
-/// them sees: o f32 [rows, head_dim_v] before it is rounded to the output's type, lse [rows].
-/// Allocates what it needs. Rows past the sequence's length get 0 and -inf.
+/// A few rows [first, first + rows) of one head on the keys that any of them sees, with the same
+/// steps and types but sums in one order on every machine (ordered_products.hpp), so that a verdict
+/// on accuracy is the same everywhere: o f32 [rows, head_dim_v] before it is rounded to the
+/// output's type, lse [rows]. Allocates what it needs. Rows past the sequence's length get 0 and
+/// -inf.
 struct StandardRows {
   std::int64_t batch = 0;
   std::int64_t head = 0;

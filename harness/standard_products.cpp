@@ -9,11 +9,13 @@
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <vector>
 
 #include <fmt/format.h>
 
 #include "api/messages.hpp"
 #include "harness/machine.hpp"
+#include "harness/ordered_products.hpp"
 #include "harness/standard_attention.hpp"
 
 namespace strobe::harness {
@@ -113,14 +115,9 @@ void multiply_transposed(ConstMatrix a, ConstMatrix b, Matrix c, ProductSizes n,
           alpha, a.data, leading(a.row), b.data, leading(b.row), 0.0f, c.data, leading(c.row));
     return;
   }
-  for (std::int64_t row = 0; row < n.rows; ++row) {
-    for (std::int64_t column = 0; column < n.columns; ++column) {
-      float sum = 0.0f;
-      for (std::int64_t k = 0; k < n.depth; ++k)
-        sum += a.data[row * a.row + k] * b.data[column * b.row + k];
-      c.data[row * c.row + column] = alpha * sum;
-    }
-  }
+  std::vector<float> columns(static_cast<std::size_t>(n.depth * n.columns));
+  transpose(b, n.columns, n.depth, {columns.data(), n.columns});
+  multiply_in_order(a, {columns.data(), n.columns}, c, n, alpha);
 }
 
 void multiply(ConstMatrix a, ConstMatrix b, Matrix c, ProductSizes n) {
@@ -131,14 +128,7 @@ void multiply(ConstMatrix a, ConstMatrix b, Matrix c, ProductSizes n) {
           1.0f, a.data, leading(a.row), b.data, leading(b.row), 0.0f, c.data, leading(c.row));
     return;
   }
-  clear(c, n);
-  for (std::int64_t row = 0; row < n.rows; ++row) {
-    for (std::int64_t k = 0; k < n.depth; ++k) {
-      const float factor = a.data[row * a.row + k];
-      for (std::int64_t column = 0; column < n.columns; ++column)
-        c.data[row * c.row + column] += factor * b.data[k * b.row + column];
-    }
-  }
+  multiply_in_order(a, b, c, n, 1.0f);
 }
 
 std::string standard_products() {

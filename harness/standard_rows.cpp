@@ -1,12 +1,12 @@
-// A few rows of standard attention, on the keys that they see: the same arithmetic without the
-// whole matrix.
+// A few rows of standard attention, on the keys that they see, with sums in an order of their own
+// making: what errors are compared with.
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <limits>
 #include <vector>
 
+#include "harness/ordered_products.hpp"
 #include "harness/standard_attention.hpp"
-#include "harness/standard_products.hpp"
 #include "harness/standard_softmax.hpp"
 
 namespace strobe::harness {
@@ -77,15 +77,17 @@ void standard_rows(const ForwardParams& p, const StandardRows& which, float* o, 
       seen);
 
   std::vector<float> scores(static_cast<std::size_t>(rows * n));
-  multiply_transposed({q.data(), p.head_dim}, {k.data(), p.head_dim}, {scores.data(), n},
-                      {rows, n, p.head_dim}, static_cast<float>(p.softmax_scale));
+  std::vector<float> k_transposed(k.size());
+  transpose({k.data(), p.head_dim}, n, p.head_dim, {k_transposed.data(), n});
+  multiply_in_order({q.data(), p.head_dim}, {k_transposed.data(), n}, {scores.data(), n},
+                    {rows, n, p.head_dim}, static_cast<float>(p.softmax_scale));
   for (std::int64_t row = 0; row < rows; ++row) {
     const Columns keys = columns_of(p.mask.keys(which.first + row, s.lengths));
     const Columns columns{seen.columns(keys.sinks), seen.columns(keys.window)};
     lse[row] = softmax_row(scores.data() + row * n, n, columns, p.dtype == DType::bf16);
   }
-  multiply({scores.data(), n}, {v.data(), p.head_dim_v}, {o, p.head_dim_v},
-           {rows, p.head_dim_v, n});
+  multiply_in_order({scores.data(), n}, {v.data(), p.head_dim_v}, {o, p.head_dim_v},
+                    {rows, p.head_dim_v, n}, 1.0f);
 }
 
 }  // namespace strobe::harness

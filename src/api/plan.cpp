@@ -14,11 +14,7 @@ namespace {
 /// The best instruction set that a backend's name allows.
 cpu::Isa isa_of(const std::string& backend, const char* where) {
   using cpu::Isa;
-  if (backend.empty() || backend == "cpu") {
-    for (const Isa isa : {Isa::avx512bf16, Isa::avx512})
-      if (cpu::machine_has(isa)) return isa;
-    return Isa::portable;
-  }
+  if (backend.empty() || backend == "cpu") return cpu::best_isa();
   for (const Isa isa : {Isa::portable, Isa::avx512, Isa::avx512bf16}) {
     if (backend != std::string("cpu:") + cpu::name_of(isa)) continue;
     if (!cpu::machine_has(isa))

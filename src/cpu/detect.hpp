@@ -15,4 +15,7 @@ const char* name_of(Isa isa);
 /// Asks the CPU (and the operating system, which must save the registers), once.
 bool machine_has(Isa isa);
 
+/// The one that is fastest here, which is what backend "cpu" takes.
+Isa best_isa();
+
 }  // namespace strobe::cpu

@@ -27,6 +27,9 @@ std::string KernelRow::refuses(const Problem& problem, cpu::Isa allowed) const {
   if (problem.dtype != forward->dtype)
     return std::string("takes ") + strobe::name_of(forward->dtype) + ", the problem is " +
            strobe::name_of(problem.dtype);
+  if (isa > allowed && allowed == cpu::best_isa() && cpu::machine_has(isa))
+    return std::string("slower on this CPU than cpu:") + cpu::name_of(allowed) +
+           ", but runs when asked for";
   if (isa > allowed)
     return std::string("beyond the instruction set asked for, cpu:") + cpu::name_of(allowed);
   if (!cpu::machine_has(isa)) return std::string("this machine lacks ") + cpu::name_of(isa);
