@@ -3,8 +3,8 @@
 SPDX-License-Identifier: Apache-2.0
 usage: bench_table.py FOLDER [--check]      FOLDER: the files that scripts/bench_table.sh makes
 
-A section is kept for each core that was measured: running this on another core adds one. With
---check nothing is written, and the status is 1 if a figure is below what must be.
+A section is kept for each core that was measured: running this on another core adds one. The README
+keeps the figures of a core that the goals are stated for (PEERS). With --check nothing is written, and the status is 1 if a figure is below what must be.
 """
 
 import datetime
@@ -70,7 +70,10 @@ class Report:
         self.short = []
 
     def verdict(self, what, value, must, go=None):
-        """How a share compares with what must be; remembers what falls short."""
+        """How a share compares with what must be; remembers what falls short. Goals are stated for
+        the cores of PEERS: elsewhere there is no verdict."""
+        if self.core not in PEERS:
+            return ""
         if value < must:
             self.short.append(f"{what}: {value:.3f}, must be {must:.3f}")
             return "**short**"
@@ -203,22 +206,30 @@ def memory_table(report, data):
                       "memory that standard held"], body)
 
 
+def core_title(machine):
+    if machine["core"] != "unknown core":
+        return machine["core"]
+    return f"{machine['vendor']} family {machine['family']} model {machine['model']}"
+
+
 def section(data):
     """The section of this machine: (core, Markdown lines, what fell short)."""
     machine = data["prefill"]["machine"]
-    report = Report(machine["core"])
+    report = Report(core_title(machine))
     rows = [row for measurement in data.values() for row in measurement["rows"]]
     disturbed = min(row["cpu_over_wall"] / row["threads"] for row in rows)
     peaks = sorted({(row["peak"], round(row["peak_gflops"] / 10) * 10)
                     for row in data["prefill"]["rows"]})
     report.lines += [
-        f"### {machine['core']}", "",
+        f"### {report.core}", "",
         f"{machine['model_name']} (family {machine['family']}, model {machine['model']}), "
         f"{machine['threads']} threads, {machine['architecture']}, huge pages "
         f"`{machine['transparent_huge_pages']}`; {machine['compiler']}; "
         f"{datetime.date.today().isoformat()}. "
         f"Least CPU time over wall time of a thread: {disturbed:.2f}. "
         "Peaks: " + ", ".join(f"{name} {gflops} GFLOP/s" for name, gflops in peaks) + ".", ""]
+    if report.core not in PEERS:
+        report.lines += ["The goals are stated for " + " and ".join(PEERS) + ".", ""]
     prefill_table(report, data)
     ratio_tables(report, data)
     memory_table(report, data)
@@ -279,9 +290,11 @@ def main():
     if "--check" not in sys.argv:
         replace_between("docs/performance.md", "<!-- bench_table begins -->",
                         "<!-- bench_table ends -->", merged_sections(report.core, report.lines))
-        replace_between("README.md", "<!-- figures begin -->", "<!-- figures end -->",
-                        readme_lines(report.core, data))
-        print("written: docs/performance.md, README.md")
+        print("written: docs/performance.md")
+        if report.core in PEERS:
+            replace_between("README.md", "<!-- figures begin -->", "<!-- figures end -->",
+                            readme_lines(report.core, data))
+            print("written: README.md")
     for line in report.short:
         print("short:", line)
     sys.exit(1 if report.short and "--check" in sys.argv else 0)
