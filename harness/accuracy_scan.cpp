@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "semantics/number_formats.hpp"
+#include "semantics/score_rule.hpp"
 
 namespace strobe::harness {
 namespace {
@@ -60,18 +61,31 @@ void look(const Array& array, std::int64_t index, const Place& place, const Rule
   }
 }
 
+/// Is there no key that the row sees?
+bool sees_nothing(const ForwardParams& p, const Sequence& s, std::int64_t head, std::int64_t row) {
+  const Keys keys = row_keys(p, s, head, row);
+  if (!p.masks_pairs()) return keys.count() == 0;
+  const auto any = [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t key = begin; key < end; ++key)
+      if (pair_visible(p, {s, head, row, key})) return true;
+    return false;
+  };
+  return !any(keys.sink_begin, keys.sink_end) && !any(keys.begin, keys.end);
+}
+
 void scan_head(const ForwardParams& p, std::int64_t batch, std::int64_t head, bool finite,
                Kinds& kinds) {
   const Sequence s = sequence(p, batch);
   for (std::int64_t row = 0; row < s.rows; ++row) {
-    const bool empty = row >= s.lengths.q || p.mask.keys(row, s.lengths).count() == 0;
+    const bool padding = row >= s.lengths.q;
+    const bool empty = padding || sees_nothing(p, s, head, row);
     const std::int64_t first = p.o_strides.offset(s.batch, s.first_q + row, head);
     for (std::int64_t d = 0; d < p.head_dim_v; ++d)
       look({p.o, p.o_dtype}, first + d, {batch, head, row, d}, {empty, finite, 0.0}, kinds);
     if (p.lse == nullptr) continue;
     const std::int64_t place = p.lse_strides.offset(s.batch, s.first_q + row, head);
-    look({p.lse, p.lse_dtype}, place, {batch, head, row, -1},
-         {empty, finite, -std::numeric_limits<double>::infinity()}, kinds);
+    const double nothing = padding ? -std::numeric_limits<double>::infinity() : sink_logit(p, head);
+    look({p.lse, p.lse_dtype}, place, {batch, head, row, -1}, {empty, finite, nothing}, kinds);
   }
 }
 

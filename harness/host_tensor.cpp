@@ -273,6 +273,7 @@ double HostTensor::get(const Shape& index) const {
     case DType::bf16: return static_cast<float>(load<bfloat16>(at));
     case DType::f16: return half_value(load<std::uint16_t>(at));
     case DType::i32: return load<std::int32_t>(at);
+    case DType::u64: return static_cast<double>(load<std::uint64_t>(at));
     case DType::boolean: return load<std::uint8_t>(at) != 0 ? 1.0 : 0.0;
     case DType::none: break;
   }
@@ -287,6 +288,7 @@ void HostTensor::set(const Shape& index, double value) {
     case DType::bf16: return store(at, bfloat16(static_cast<float>(round_to(value, 7, -126))));
     case DType::f16: return store(at, half_bits(value));
     case DType::i32: return store(at, checked_int32(value));
+    case DType::u64: return store(at, static_cast<std::uint64_t>(value));
     case DType::boolean: return store(at, static_cast<std::uint8_t>(value != 0.0));
     case DType::none: break;
   }

@@ -201,6 +201,92 @@ void add_lengths(const Problem& problem, std::uint64_t seed, TensorMap& tensors)
   }
 }
 
+/// The stream of one row of a tensor [batch, heads, rows, ..].
+std::uint64_t row_stream(std::uint64_t stream, std::int64_t b, std::int64_t h, std::int64_t row) {
+  for (const std::int64_t index : {b, h, row})
+    stream = next(stream, static_cast<std::uint64_t>(index));
+  return stream;
+}
+
+/// Calls fill(stream of the row, first byte of the row) for every row of a tensor of rank 3 or 4.
+template <class Fill>
+void fill_rows(HostTensor& tensor, std::uint64_t stream, Fill fill) {
+  const Shape& shape = tensor.shape();
+  const std::int64_t row_bytes = (tensor.rank() == 4 ? shape[3] : 1) * size_of(tensor.dtype());
+  std::byte* at = tensor.data();
+  for (std::int64_t b = 0; b < shape[0]; ++b)
+    for (std::int64_t h = 0; h < shape[1]; ++h)
+      for (std::int64_t row = 0; row < shape[2]; ++row, at += row_bytes)
+        fill(row_stream(stream, b, h, row), at);
+}
+
+Shape pair_shape(const Problem& p, const PairAxes& axes) {
+  return {axes.batch ? p.batch : 1, axes.heads ? p.num_heads : 1, axes.queries ? p.seqlen_q : 1,
+          axes.keys ? p.seqlen_k : 1};
+}
+
+/// True with the probability `share` of 2^32.
+HostTensor draw_truths(const Shape& shape, std::uint64_t stream, double share) {
+  HostTensor tensor(DType::boolean, shape);
+  const auto below = static_cast<std::uint64_t>(share * 0x1p32);
+  fill_rows(tensor, stream, [&](std::uint64_t row, std::byte* to) {
+    for (std::int64_t i = 0; i < shape[3]; ++i)
+      to[i] = std::byte{(next(row, static_cast<std::uint64_t>(i)) >> 32) < below};
+  });
+  return tensor;
+}
+
+/// Two draws from 0 to seqlen_k a row: the smaller begins, the larger ends the row's interval.
+void add_intervals(const Problem& p, std::uint64_t seed, TensorMap& tensors) {
+  const Shape shape{p.batch, p.num_heads, p.seqlen_q};
+  HostTensor begin(DType::i32, shape), end(DType::i32, shape);
+  std::int64_t row = 0;
+  fill_rows(begin, named_stream(seed, "intervals"), [&](std::uint64_t stream, std::byte*) {
+    const auto draw = [&](std::uint64_t index) {
+      const std::uint64_t keys = static_cast<std::uint64_t>(p.seqlen_k) + 1;
+      return static_cast<std::int32_t>(((next(stream, index) >> 32) * keys) >> 32);
+    };
+    const auto [least, most] = std::minmax({draw(0), draw(1)});
+    const bool full = p.intervals == Intervals::full;
+    begin.as<std::int32_t>()[row] = full ? 0 : least;
+    end.as<std::int32_t>()[row++] = full ? static_cast<std::int32_t>(p.seqlen_k) : most;
+  });
+  tensors.emplace("key_begin", std::move(begin));
+  tensors.emplace("key_end", std::move(end));
+}
+
+/// What the problem's masks and scores take from memory.
+void add_pair_tensors(const Problem& p, std::uint64_t seed, TensorMap& tensors) {
+  if (p.bias.given) {
+    HostTensor bias(p.bias_dtype, pair_shape(p, p.bias));
+    fill_rows(bias, named_stream(seed, "bias"), [&](std::uint64_t row, std::byte* to) {
+      fill_row(row, bias.dtype(), bias.shape()[3], to);
+    });
+    tensors.emplace("bias", std::move(bias));
+  }
+  if (p.allowed.given)
+    tensors.emplace("allowed",
+                    draw_truths(pair_shape(p, p.allowed), named_stream(seed, "allowed"), 0.7));
+  if (p.mask.block_q > 0) {
+    const Shape shape{p.batch, p.num_heads, (p.seqlen_q + p.mask.block_q - 1) / p.mask.block_q,
+                      (p.seqlen_k + p.mask.block_k - 1) / p.mask.block_k};
+    tensors.emplace("blocks", draw_truths(shape, named_stream(seed, "blocks"), 0.5));
+  }
+  if (p.intervals != Intervals::none) add_intervals(p, seed, tensors);
+  if (p.alibi) {
+    HostTensor slopes(DType::f32, {p.num_heads});
+    for (std::int64_t h = 0; h < p.num_heads; ++h)
+      slopes.as<float>()[h] = static_cast<float>(
+          std::exp2(-8.0 * static_cast<double>(h + 1) / static_cast<double>(p.num_heads)));
+    tensors.emplace("alibi_slopes", std::move(slopes));
+  }
+  if (p.sink_logits) {
+    HostTensor sinks(DType::f32, {p.num_heads});
+    fill_row(named_stream(seed, "sink_logits"), DType::f32, p.num_heads, sinks.data());
+    tensors.emplace("sink_logits", std::move(sinks));
+  }
+}
+
 }  // namespace
 
 Shape layout_strides(const Shape& shape, Layout layout) {
@@ -235,6 +321,7 @@ TensorMap random_tensors(const Problem& problem, std::uint64_t seed) {
   add("q", "cu_seqlens_q", {problem.seqlen_q, problem.num_heads, problem.head_dim});
   add("k", "cu_seqlens_k", {problem.seqlen_k, problem.num_heads_kv, problem.head_dim});
   add("v", "cu_seqlens_k", {problem.seqlen_k, problem.num_heads_kv, problem.head_dim_v});
+  add_pair_tensors(problem, seed, tensors);
   return tensors;
 }
 

@@ -145,10 +145,15 @@ void attend(const ForwardParams& p, const Head& h, Range range) {
 
   multiply_transposed(q, h.k, scores, {rows, n.k, p.head_dim}, static_cast<float>(p.softmax_scale));
   for (std::int64_t row = 0; row < rows; ++row) {
-    const Columns seen = columns_of(p.mask.keys(range.begin + row, n));
+    const std::int64_t i = range.begin + row;
+    const Columns seen = columns_of(row_keys(p, h.sequence, h.head, i));
     float* const s = scores.data + row * scores.row;
-    const float lse = softmax_row(s, n.k, seen, p.dtype == DType::bf16);
-    store_lse(p, h, range.begin + row, lse);
+    for (const Range& keys : {seen.sinks, seen.window})
+      rule_row(p, {h.sequence, h.head, i, keys.begin}, keys.size(), s + keys.begin);
+    const auto sink = static_cast<float>(sink_logit(p, h.head));
+    store_lse(p, h, i, softmax_row(s, n.k, seen, {p.dtype == DType::bf16, sink}));
+    for (const Range& keys : {seen.sinks, seen.window})
+      drop_row(p, {h.sequence, h.head, i, keys.begin}, keys.size(), s + keys.begin);
   }
   multiply({scores.data, scores.row}, h.v, o, {rows, p.head_dim_v, n.k});
 }

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "harness/ordered_products.hpp"
@@ -57,10 +58,12 @@ void standard_rows(const ForwardParams& p, const StandardRows& which, float* o, 
   const std::int64_t rows =
       std::clamp<std::int64_t>(s.lengths.q - which.first, 0, which.rows);  // the rest is padding
   std::fill_n(o, which.rows * p.head_dim_v, 0.0f);
+  const auto sink = static_cast<float>(sink_logit(p, which.head));
   std::fill_n(lse, which.rows, -std::numeric_limits<float>::infinity());
+  std::fill_n(lse, rows, sink);
   Gathered seen;
   for (std::int64_t row = 0; row < rows; ++row)
-    seen.add(columns_of(p.mask.keys(which.first + row, s.lengths)));
+    seen.add(columns_of(row_keys(p, s, which.head, which.first + row)));
   seen.join();
   const std::int64_t n = seen.count();
   if (n == 0) return;
@@ -82,9 +85,18 @@ void standard_rows(const ForwardParams& p, const StandardRows& which, float* o, 
   multiply_in_order({q.data(), p.head_dim}, {k_transposed.data(), n}, {scores.data(), n},
                     {rows, n, p.head_dim}, static_cast<float>(p.softmax_scale));
   for (std::int64_t row = 0; row < rows; ++row) {
-    const Columns keys = columns_of(p.mask.keys(which.first + row, s.lengths));
+    const Columns keys = columns_of(row_keys(p, s, which.head, which.first + row));
     const Columns columns{seen.columns(keys.sinks), seen.columns(keys.window)};
-    lse[row] = softmax_row(scores.data() + row * n, n, columns, p.dtype == DType::bf16);
+    float* const row_scores = scores.data() + row * n;
+    const auto each = [&](auto change) {
+      for (const auto& [from, to] :
+           {std::pair(keys.sinks, columns.sinks), std::pair(keys.window, columns.window)})
+        change(p, Pair{s, which.head, which.first + row, from.begin}, from.size(),
+               row_scores + to.begin);
+    };
+    each(rule_row);
+    lse[row] = softmax_row(row_scores, n, columns, {p.dtype == DType::bf16, sink});
+    each(drop_row);
   }
   multiply_in_order({scores.data(), n}, {v.data(), p.head_dim_v}, {o, p.head_dim_v},
                     {rows, p.head_dim_v, n}, 1.0f);

@@ -25,21 +25,42 @@ Columns columns_of(const Keys& keys) {
   return columns;
 }
 
-float softmax_row(float* s, std::int64_t n, const Columns& seen, bool to_bf16) {
+void rule_row(const ForwardParams& p, const Pair& first, std::int64_t keys, float* s) {
+  if (!p.masks_pairs() && !p.alibi_slopes.given() && p.softcap == 0) return;
+  Pair pair = first;
+  for (std::int64_t i = 0; i < keys; ++i, ++pair.key)
+    s[i] =
+        pair_visible(p, pair) ? score_rule(p, pair, s[i]) : -std::numeric_limits<float>::infinity();
+}
+
+void drop_row(const ForwardParams& p, const Pair& first, std::int64_t keys, float* probabilities) {
+  const DropoutDraws draws(p);
+  if (draws.threshold == 0) return;
+  Pair pair = first;
+  for (std::int64_t i = 0; i < keys; ++i, ++pair.key)
+    probabilities[i] *= static_cast<float>(draws.factor(p, pair));
+}
+
+float softmax_row(float* s, std::int64_t n, const Columns& seen, const SoftmaxOptions& options) {
   const VectorLoops& loops = best_vector_loops();
   const auto& [sinks, window] = seen;
   const std::int64_t window_begin = window.empty() ? n : window.begin;
   clear(s, 0, sinks.empty() ? window_begin : sinks.begin);
   if (!sinks.empty()) clear(s, sinks.end, window_begin);
   if (!window.empty()) clear(s, window.end, n);
-  if (sinks.empty() && window.empty()) return -std::numeric_limits<float>::infinity();
+  if (sinks.empty() && window.empty()) return options.sink;
 
-  const float row_max = std::max(loops.largest(s + sinks.begin, sinks.size()),
-                                 loops.largest(s + window.begin, window.size()));
+  const float row_max = std::max({loops.largest(s + sinks.begin, sinks.size()),
+                                  loops.largest(s + window.begin, window.size()), options.sink});
+  if (row_max == -std::numeric_limits<float>::infinity()) {  // all masked, one by one
+    clear(s, 0, n);
+    return row_max;
+  }
   const float row_sum = loops.exp_sum(s + sinks.begin, sinks.size(), row_max) +
-                        loops.exp_sum(s + window.begin, window.size(), row_max);
-  loops.scale(s + sinks.begin, sinks.size(), 1.0f / row_sum, to_bf16);
-  loops.scale(s + window.begin, window.size(), 1.0f / row_sum, to_bf16);
+                        loops.exp_sum(s + window.begin, window.size(), row_max) +
+                        std::exp(options.sink - row_max);
+  loops.scale(s + sinks.begin, sinks.size(), 1.0f / row_sum, options.to_bf16);
+  loops.scale(s + window.begin, window.size(), 1.0f / row_sum, options.to_bf16);
   return row_max + std::log(row_sum);
 }
 

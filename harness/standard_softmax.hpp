@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 
+#include "semantics/score_rule.hpp"
 #include "strobe/mask.hpp"
 #include "strobe/tensor.hpp"
 
@@ -29,9 +31,22 @@ struct Columns {
 /// The columns of a score matrix that has one for each key.
 Columns columns_of(const Keys& keys);
 
+/// Softcap, bias, ALiBi and masks of single pairs (as -inf), in f32, on the scores of keys [keys)
+/// of a row; s[0] is that of the first. Does nothing where the call has none of them.
+void rule_row(const ForwardParams& p, const Pair& first, std::int64_t keys, float* s);
+
+/// 0 for what dropout drops of the same keys, the rest divided by the share that is kept.
+void drop_row(const ForwardParams& p, const Pair& first, std::int64_t keys, float* probabilities);
+
+/// What softmax_row does besides.
+struct SoftmaxOptions {
+  bool to_bf16 = false;                                  ///< P has that type
+  float sink = -std::numeric_limits<float>::infinity();  ///< one more score, without a column
+};
+
 /// Turns a row of n scores into probabilities in place, 0 in every column that the row does not
-/// see, and rounds them to bf16 where P has that type; returns lse (-inf where it sees none).
-float softmax_row(float* s, std::int64_t n, const Columns& seen, bool to_bf16);
+/// see; returns lse (that of the sink where it sees none).
+float softmax_row(float* s, std::int64_t n, const Columns& seen, const SoftmaxOptions& options);
 
 /// Where rows of `dim` elements lie: `first` is the offset of row 0, in elements.
 struct Rows {

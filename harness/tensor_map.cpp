@@ -14,29 +14,48 @@
 namespace strobe::harness {
 namespace {
 
-constexpr std::string_view kNames[] = {"q",           "k",
-                                       "v",           "bias",
-                                       "allowed",     "blocks",
-                                       "key_begin",   "key_end",
-                                       "leftpad_k",   "alibi_slopes",
-                                       "sink_logits", "cu_seqlens_q",
-                                       "seqlens_q",   "seqlens_k",
-                                       "k_cache",     "v_cache",
-                                       "k_scale",     "cu_seqlens_k",
-                                       "v_scale",     "page_table",
-                                       "rotary_cos",  "rotary_sin",
-                                       "o",           "cache_seqlens",
-                                       "lse",         "dout",
-                                       "dlse",        "dq",
-                                       "dk",          "cache_batch_idx",
-                                       "dv",          "dbias",
-                                       "q_tangent",   "k_tangent",
-                                       "v_tangent",   "dsink_logits",
-                                       "o_tangent",   "dalibi_slopes"};
+constexpr std::string_view kNames[] = {"q",
+                                       "k",
+                                       "v",
+                                       "bias",
+                                       "allowed",
+                                       "blocks",
+                                       "key_begin",
+                                       "key_end",
+                                       "leftpad_k",
+                                       "alibi_slopes",
+                                       "sink_logits",
+                                       "cu_seqlens_q",
+                                       "seqlens_q",
+                                       "seqlens_k",
+                                       "k_cache",
+                                       "v_cache",
+                                       "k_scale",
+                                       "cu_seqlens_k",
+                                       "v_scale",
+                                       "page_table",
+                                       "rotary_cos",
+                                       "rotary_sin",
+                                       "o",
+                                       "cache_seqlens",
+                                       "lse",
+                                       "dout",
+                                       "dlse",
+                                       "dq",
+                                       "dk",
+                                       "cache_batch_idx",
+                                       "dv",
+                                       "dbias",
+                                       "q_tangent",
+                                       "k_tangent",
+                                       "v_tangent",
+                                       "dsink_logits",
+                                       "o_tangent",
+                                       "dalibi_slopes",
+                                       "dropout_state"};
 
 /// Inputs that change what forward computes and that no kernel of this build takes.
-constexpr std::string_view kNotYet[] = {"bias",      "allowed", "blocks",       "key_begin",
-                                        "leftpad_k", "key_end", "alibi_slopes", "sink_logits"};
+constexpr std::string_view kNotYet[] = {"leftpad_k"};
 
 ConstTensorView find(const TensorMap& tensors, const char* name) {
   const auto found = tensors.find(name);
@@ -96,7 +115,15 @@ ForwardTensors forward_tensors(TensorMap& in, TensorMap& out) {
           .cu_seqlens_q = find(std::as_const(in), "cu_seqlens_q"),
           .cu_seqlens_k = find(std::as_const(in), "cu_seqlens_k"),
           .seqlens_q = find(std::as_const(in), "seqlens_q"),
-          .seqlens_k = find(std::as_const(in), "seqlens_k")};
+          .seqlens_k = find(std::as_const(in), "seqlens_k"),
+          .key_begin = find(std::as_const(in), "key_begin"),
+          .key_end = find(std::as_const(in), "key_end"),
+          .allowed = find(std::as_const(in), "allowed"),
+          .blocks = find(std::as_const(in), "blocks"),
+          .bias = find(std::as_const(in), "bias"),
+          .alibi_slopes = find(std::as_const(in), "alibi_slopes"),
+          .sink_logits = find(std::as_const(in), "sink_logits"),
+          .dropout_state = find(std::as_const(in), "dropout_state")};
 }
 
 }  // namespace strobe::harness

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "strobe/dropout.hpp"
 #include "strobe/plan.hpp"
 #include "strobe/problem.hpp"
 #include "strobe/tensor.hpp"
@@ -21,19 +22,33 @@ struct ForwardTensors {
   ConstTensorView cu_seqlens_k{};  ///< [batch + 1] i32
   ConstTensorView seqlens_q{};     ///< [batch] i32: shortens sequences, from the end
   ConstTensorView seqlens_k{};     ///< [batch] i32
+
+  // Masks and scores that lie in memory. Rows and keys count from 0 in their own sequence, packed
+  // or not; an axis of size 1 (or stride 0) is broadcast. All act together with Options.
+  ConstTensorView key_begin{};  ///< i32 [batch or 1, num_heads or 1, seqlen_q]: first key seen
+  ConstTensorView key_end{};    ///< i32, likewise: one past the last key seen
+  ConstTensorView allowed{};    ///< bool [batch or 1, num_heads or 1, seqlen_q or 1, seqlen_k or 1]
+  ConstTensorView blocks{};     ///< bool [batch or 1, num_heads or 1, ceil(seqlen_q / block_q),
+                                ///< ceil(seqlen_k / block_k)]; sizes of a block: Mask
+  ConstTensorView bias{};       ///< f32 or q's type, shaped as allowed; -inf masks
+  ConstTensorView alibi_slopes{};   ///< f32 [num_heads] or [batch, num_heads]
+  ConstTensorView sink_logits{};    ///< f32 [num_heads]: one more score a row, without a value
+  ConstTensorView dropout_state{};  ///< u64 [2]: seed and offset, read at run instead of Options'
 };
 
 /// What meaning.
 struct Options {
   Mask mask{};
   Score score{};
+  Dropout dropout{};
   Determinism determinism = Determinism::batch_invariant;
   std::int64_t max_seqlen_q = 0;  ///< packed sequences: the longest; 0: read from cu_seqlens
   std::int64_t max_seqlen_k = 0;
 };
 
-/// Computes o and, where given, lse = log(sum over the visible keys of exp(s)), natural logarithm.
-/// A row that sees no key gets o = 0, lse = -inf. Equal bits on every run and for any number of
+/// Computes o and, where given, lse = log(sum over the visible keys of exp(s)), natural logarithm,
+/// the sink logit included, dropout not. A row that sees no key gets o = 0 and lse = -inf, or the
+/// sink logit. Equal bits on every run and for any number of
 /// threads. Without Exec::parallel, starts threads for the call when the work is worth it; without
 /// Exec::workspace, allocates one.
 /// Throws Error; all checks come before the first write.

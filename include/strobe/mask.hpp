@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 
 namespace strobe {
 
@@ -37,6 +38,13 @@ struct Keys {
   }
 };
 
+/// The keys [begin, end) that a row may see at most: key_begin and key_end of the call. Any values
+/// are legal; end <= begin sees nothing.
+struct RowLimits {
+  std::int64_t begin = 0;
+  std::int64_t end = std::numeric_limits<std::int64_t>::max();
+};
+
 /// All fields act together; none replaces another. docs/semantics.md draws them.
 struct Mask {
   bool causal = false;      ///< no key after the row's own position
@@ -46,17 +54,19 @@ struct Mask {
   std::int64_t chunk = 0;        ///< rows see only keys of their own chunk of positions; 0: off
   std::int64_t prefix = 0;       ///< the first keys that causal and right never cut; 0: off
   std::int64_t sink_tokens = 0;  ///< the first keys of sequence or chunk, which left never cuts
+  std::int64_t block_q = 0;      ///< queries of a block of the block map `blocks`; 0: no map
+  std::int64_t block_k = 0;      ///< its keys; both or neither
 
   /// The row's place among the keys; negative where there are more queries than keys.
   constexpr std::int64_t position(std::int64_t row, Lengths n) const {
     return align == Align::bottom_right ? row + n.k - n.q : row;
   }
 
-  /// The one definition of masking: everything else derives from it.
-  constexpr Keys keys(std::int64_t row, Lengths n) const {
+  /// The one definition of masking by intervals: everything else derives from it.
+  constexpr Keys keys(std::int64_t row, Lengths n, RowLimits limits = {}) const {
     const std::int64_t pos = position(row, n);
-    std::int64_t hard = 0;  // nothing before it is seen, sinks included
-    std::int64_t end = n.k;
+    std::int64_t hard = std::max<std::int64_t>(0, limits.begin);  // no key before it, no sink
+    std::int64_t end = std::min(n.k, limits.end);
     std::int64_t forward_end = n.k;  // causal and right, which the prefix lifts
     if (causal) forward_end = std::min(forward_end, pos + 1);
     if (right >= 0 && right < n.k + n.q) forward_end = std::min(forward_end, pos + right + 1);

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "strobe/dropout.hpp"
 #include "strobe/mask.hpp"
 #include "strobe/score.hpp"
 #include "strobe/tensor.hpp"
@@ -33,7 +34,22 @@ enum class Determinism : std::int32_t {
   batch_invariant,  ///< besides: a function of the row's own query and keys alone
 };
 
-/// b2 h8/2 q333 k1024 d128/64 bf16 causal window=128,0 scale=0.1 layout=bhsd
+/// Of a tensor [batch, heads, queries, keys], the axes along which it has values of its own; the
+/// others have size 1 and are broadcast.
+struct PairAxes {
+  bool given = false;  ///< is there such a tensor?
+  bool batch = false;
+  bool heads = false;
+  bool queries = false;
+  bool keys = false;
+
+  constexpr bool operator==(const PairAxes&) const = default;
+};
+
+/// key_begin and key_end: not there, drawn at random, or (for timing) all keys of every row.
+enum class Intervals : std::int32_t { none, drawn, full };
+
+/// b2 h8/2 q333 k1024 d128/64 bf16 causal window=128,0 softcap=30 bias=1,h,q,k layout=bhsd
 struct Problem {
   std::int64_t batch = 1;
   std::int64_t num_heads = 1;
@@ -44,8 +60,15 @@ struct Problem {
   std::int64_t head_dim_v = 1;
   DType dtype = DType::f32;    ///< of q, k and v
   DType o_dtype = DType::f32;  ///< dtype, or f32
-  Mask mask{};
+  Mask mask{};                 ///< with block sizes where there is a block map
   Score score{};
+  Dropout dropout{};
+  PairAxes bias{};
+  DType bias_dtype = DType::none;  ///< dtype or f32; none: no bias
+  PairAxes allowed{};
+  Intervals intervals = Intervals::none;
+  bool alibi = false;
+  bool sink_logits = false;
   Storage storage = Storage::dense;
   Layout layout = Layout::bshd;
   Determinism determinism = Determinism::batch_invariant;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "strobe/attention.hpp"
+#include "strobe/dropout.hpp"
 #include "strobe/error.hpp"
 #include "strobe/mask.hpp"
 #include "strobe/plan.hpp"

@@ -12,12 +12,13 @@
 
 namespace strobe {
 
-enum class DType : std::int32_t { none = 0, f32, f16, bf16, f64, i32, boolean };
+enum class DType : std::int32_t { none = 0, f32, f16, bf16, f64, i32, boolean, u64 };
 
 /// Bytes of one element; 0 for DType::none.
 constexpr std::int64_t size_of(DType dtype) {
   switch (dtype) {
-    case DType::f64: return 8;
+    case DType::f64:
+    case DType::u64: return 8;
     case DType::f32:
     case DType::i32: return 4;
     case DType::f16:
@@ -37,6 +38,7 @@ constexpr const char* name_of(DType dtype) {
     case DType::f16: return "f16";
     case DType::bf16: return "bf16";
     case DType::boolean: return "bool";
+    case DType::u64: return "u64";
     case DType::none: break;
   }
   return "none";
@@ -72,6 +74,8 @@ template <>
 inline constexpr DType dtype_of<std::int32_t> = DType::i32;
 template <>
 inline constexpr DType dtype_of<bool> = DType::boolean;
+template <>
+inline constexpr DType dtype_of<std::uint64_t> = DType::u64;
 
 /// Up to four sizes, or four strides in elements. An empty shape (rank 0) means: not given.
 class Shape {

@@ -17,42 +17,44 @@ constexpr std::string_view kBlanks = " \t\r\n";
 constexpr std::string_view kSizeLetters = "bhqkd";
 
 constexpr OptionWord kOptions[] = {
-    {"causal", "causal", false,
+    {"causal", "causal", Value::none,
      [](CaseReader& r, std::string_view) { r.problem.mask.causal = true; }},
-    {"window", "window=LEFT,RIGHT", true,
+    {"window", "window=LEFT,RIGHT", Value::needed,
      [](CaseReader& r, std::string_view value) { r.read_window(value); }},
-    {"chunk", "chunk=POSITIONS", true,
+    {"chunk", "chunk=POSITIONS", Value::needed,
      [](CaseReader& r, std::string_view value) { r.problem.mask.chunk = r.whole_number(value); }},
-    {"prefix", "prefix=KEYS", true,
+    {"prefix", "prefix=KEYS", Value::needed,
      [](CaseReader& r, std::string_view value) { r.problem.mask.prefix = r.whole_number(value); }},
-    {"sink_tokens", "sink_tokens=KEYS", true,
+    {"sink_tokens", "sink_tokens=KEYS", Value::needed,
      [](CaseReader& r, std::string_view value) {
        r.problem.mask.sink_tokens = r.whole_number(value);
      }},
-    {"align", "align=bottom_right|top_left", true,
+    {"align", "align=bottom_right|top_left", Value::needed,
      [](CaseReader& r, std::string_view value) {
        if (value != "top_left" && value != "bottom_right") {
          r.refuse_value("align=bottom_right and align=top_left");
        }
        r.problem.mask.align = value == "top_left" ? Align::top_left : Align::bottom_right;
      }},
-    {"scale", "scale=NUMBER", true,
-     [](CaseReader& r, std::string_view value) { r.read_scale(value); }},
-    {"o", "o=TYPE", true,
+    {"scale", "scale=NUMBER", Value::needed,
+     [](CaseReader& r, std::string_view value) {
+       r.problem.score.scale = r.finite_number(value, "scale=0.125");
+     }},
+    {"o", "o=TYPE", Value::needed,
      [](CaseReader& r, std::string_view value) {
        if (value != "f32" && value != "bf16") r.refuse_value("o=f32 and the type of q, k and v");
        r.o_dtype = value == "f32" ? DType::f32 : DType::bf16;
      }},
-    {"varlen", "varlen", false,
+    {"varlen", "varlen", Value::none,
      [](CaseReader& r, std::string_view) { r.set_storage(Storage::varlen); }},
-    {"seqlens", "seqlens", false,
+    {"seqlens", "seqlens", Value::none,
      [](CaseReader& r, std::string_view) { r.set_storage(Storage::seqlens); }},
-    {"layout", "layout=bshd|bhsd", true,
+    {"layout", "layout=bshd|bhsd", Value::needed,
      [](CaseReader& r, std::string_view value) {
        if (value != "bshd" && value != "bhsd") r.refuse_value("layout=bshd and layout=bhsd");
        r.problem.layout = value == "bhsd" ? Layout::bhsd : Layout::bshd;
      }},
-    {"determinism", "determinism=batch_invariant|run_to_run", true,
+    {"determinism", "determinism=batch_invariant|run_to_run", Value::needed,
      [](CaseReader& r, std::string_view value) {
        if (value != "run_to_run" && value != "batch_invariant") {
          r.refuse_value("determinism=batch_invariant and determinism=run_to_run");
@@ -60,14 +62,27 @@ constexpr OptionWord kOptions[] = {
        r.problem.determinism =
            value == "run_to_run" ? Determinism::run_to_run : Determinism::batch_invariant;
      }},
-    {"softcap", "softcap=NUMBER"},
-    {"alibi", "alibi"},
-    {"bias", "bias=AXES"},
-    {"allowed", "allowed=AXES"},
-    {"intervals", "intervals"},
-    {"blocks", "blocks=Q/K"},
-    {"sink_logits", "sink_logits"},
-    {"dropout", "dropout=PROBABILITY"},
+    {"softcap", "softcap=NUMBER", Value::needed,
+     [](CaseReader& r, std::string_view value) {
+       r.problem.score.softcap = r.finite_number(value, "softcap=30");
+     }},
+    {"alibi", "alibi", Value::none,
+     [](CaseReader& r, std::string_view) { r.problem.alibi = true; }},
+    {"bias", "bias=AXES", Value::optional,
+     [](CaseReader& r, std::string_view value) { r.read_bias(value); }},
+    {"allowed", "allowed=AXES", Value::optional,
+     [](CaseReader& r, std::string_view value) { r.problem.allowed = r.read_axes(value); }},
+    {"intervals", "intervals", Value::optional,
+     [](CaseReader& r, std::string_view value) {
+       if (!value.empty() && value != "full") r.refuse_value("intervals and intervals=full");
+       r.problem.intervals = value.empty() ? Intervals::drawn : Intervals::full;
+     }},
+    {"blocks", "blocks=QUERIES/KEYS", Value::needed,
+     [](CaseReader& r, std::string_view value) { r.read_blocks(value); }},
+    {"sink_logits", "sink_logits", Value::none,
+     [](CaseReader& r, std::string_view) { r.problem.sink_logits = true; }},
+    {"dropout", "dropout=PROBABILITY,SEED,OFFSET", Value::needed,
+     [](CaseReader& r, std::string_view value) { r.read_dropout(value); }},
     {"page", "page=SIZE"},
     {"kv", "kv=TYPE"},
     {"append", "append"},
@@ -158,7 +173,7 @@ Problem CaseReader::read_case() {
           "; it takes at least heads, queries and head_dim, as in ", "\"h8 q1024 d64\""});
   }
   if (!seen("k")) problem.seqlen_k = problem.seqlen_q;
-  problem.o_dtype = o_dtype.value_or(problem.dtype);
+  finish();
   return problem;
 }
 
@@ -172,8 +187,14 @@ Problem CaseReader::read_options() {
     }
     read_option();
   }
-  problem.o_dtype = o_dtype.value_or(problem.dtype);
+  finish();
   return problem;
+}
+
+/// Types that depend on q's, which may stand anywhere in the case.
+void CaseReader::finish() {
+  problem.o_dtype = o_dtype.value_or(problem.dtype);
+  if (problem.bias.given) problem.bias_dtype = bias_f32 ? DType::f32 : problem.dtype;
 }
 
 bool CaseReader::read_size() {
@@ -234,8 +255,8 @@ void CaseReader::read_option() {
   }
   note(option->name);
   const std::optional<std::string_view> value = word_.value();
-  if (value.has_value() != option->takes_value) {
-    refuse_value(std::string(option->form) + (option->takes_value ? "" : ", without a value"));
+  if (value ? option->value == Value::none : option->value == Value::needed) {
+    refuse_value(std::string(option->form) + (value ? ", without a value" : ""));
   }
   option->read(*this, value.value_or(""));
 }
@@ -263,14 +284,66 @@ void CaseReader::read_window(std::string_view value) {
   problem.mask.right = side(value.substr(std::min(comma + 1, value.size())));
 }
 
-void CaseReader::read_scale(std::string_view value) {
-  double scale = 0;
+double CaseReader::finite_number(std::string_view value, const char* example) const {
+  double number = 0;
   const char* const end = value.data() + value.size();
-  const auto [stop, status] = std::from_chars(value.data(), end, scale);
-  if (stop != end || status != std::errc{} || !std::isfinite(scale)) {
-    refuse_value("a finite decimal number, as in scale=0.125");
+  const auto [stop, status] = std::from_chars(value.data(), end, number);
+  if (stop != end || status != std::errc{} || !std::isfinite(number)) {
+    refuse_value(std::string("a finite decimal number, as in ") + example);
   }
-  problem.score.scale = scale;
+  return number;
+}
+
+PairAxes CaseReader::read_axes(std::string_view value) const {
+  if (value.empty()) return {true, true, true, true, true};
+  constexpr std::string_view kAxes = "b,h,q,k";
+  bool own[4] = {};
+  bool good = value.size() == kAxes.size();
+  for (std::size_t i = 0; good && i < kAxes.size(); ++i) {
+    good = value[i] == kAxes[i] || (i % 2 == 0 && value[i] == '1');
+    if (i % 2 == 0) own[i / 2] = value[i] != '1';
+  }
+  if (!good) {
+    refuse_value(std::string(word_.name()) + "=b,h,q,k, each letter or a 1 where the axis is " +
+                 "broadcast, as in " + std::string(word_.name()) + "=1,h,q,k");
+  }
+  return {true, own[0], own[1], own[2], own[3]};
+}
+
+void CaseReader::read_bias(std::string_view value) {
+  const std::size_t colon = std::min(value.find(':'), value.size());
+  const std::string_view type = value.substr(colon);
+  if (!type.empty() && type != ":f32") {
+    refuse_value("bias=AXES in the type of q, and bias=AXES:f32, as in bias=1,h,q,k:f32");
+  }
+  bias_f32 = !type.empty();
+  problem.bias = read_axes(value.substr(0, colon));
+}
+
+void CaseReader::read_blocks(std::string_view value) {
+  const std::size_t slash = std::min(value.find('/'), value.size());
+  problem.mask.block_q = whole_number(value.substr(0, slash));
+  problem.mask.block_k =
+      slash < value.size() ? whole_number(value.substr(slash + 1)) : problem.mask.block_q;
+}
+
+void CaseReader::read_dropout(std::string_view value) {
+  const std::size_t first = std::min(value.find(','), value.size());
+  const std::string_view rest = value.substr(std::min(first + 1, value.size()));
+  const std::size_t second = std::min(rest.find(','), rest.size());
+  const auto word = [this](std::string_view digits) {
+    std::uint64_t number = 0;
+    const char* const end = digits.data() + digits.size();
+    const auto [stop, status] = std::from_chars(digits.data(), end, number);
+    if (digits.empty() || stop != end || status != std::errc{}) {
+      refuse_value("dropout=PROBABILITY, then a seed of 64 bits and an offset below 2^27, as in " +
+                   std::string("dropout=0.1,42,0"));
+    }
+    return number;
+  };
+  problem.dropout.probability = finite_number(value.substr(0, first), "dropout=0.1");
+  if (first < value.size()) problem.dropout.seed = word(rest.substr(0, second));
+  if (second < rest.size()) problem.dropout.offset = word(rest.substr(second + 1));
 }
 
 void CaseReader::set_storage(Storage storage) {

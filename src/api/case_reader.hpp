@@ -40,18 +40,24 @@ class CaseReader {
   // What the option words do with their values.
   std::int64_t whole_number(std::string_view digits) const;
   void read_window(std::string_view value);
-  void read_scale(std::string_view value);
+  double finite_number(std::string_view value, const char* example) const;
+  PairAxes read_axes(std::string_view value) const;
+  void read_bias(std::string_view value);
+  void read_blocks(std::string_view value);
+  void read_dropout(std::string_view value);
   void set_storage(Storage storage);
   [[noreturn]] void refuse_value(std::string_view accepted) const;
 
   Problem problem;
   std::optional<DType> o_dtype;
+  bool bias_f32 = false;  // bias=...:f32
 
  private:
   bool read_size();
   bool read_type();
   void read_option();
   void set_size(char letter, std::int64_t first, std::optional<std::int64_t> second);
+  void finish();
   bool seen(std::string_view name) const;
   void note(std::string_view name);
   [[noreturn]] void refuse_unknown() const;
@@ -62,11 +68,13 @@ class CaseReader {
   const char* where_;
 };
 
+enum class Value : std::int32_t { none, needed, optional };
+
 /// An option of the grammar, for whoever lists them.
 struct OptionWord {
   std::string_view name;
   std::string_view form;  ///< "window=LEFT,RIGHT"
-  bool takes_value = false;
+  Value value = Value::none;
   /// Null: a word of the language that this version does not answer yet.
   void (*read)(CaseReader& reader, std::string_view value) = nullptr;
 };

@@ -10,15 +10,30 @@
 namespace strobe::api {
 namespace {
 
-std::array<Named, 7> inputs(const ForwardTensors& t) {
+std::array<Named, 8> inputs(const ForwardTensors& t) {
   return {Named{"q", t.q},
           {"k", t.k},
           {"v", t.v},
           {"cu_seqlens_q", t.cu_seqlens_q},
           {"cu_seqlens_k", t.cu_seqlens_k},
           {"seqlens_q", t.seqlens_q},
-          {"seqlens_k", t.seqlens_k}};
+          {"seqlens_k", t.seqlens_k},
+          {"dropout_state", t.dropout_state}};
 }
+
+/// What masks and scores take from memory.
+std::array<Named, 7> pair_inputs(const ForwardTensors& t) {
+  return {Named{"key_begin", t.key_begin},
+          {"key_end", t.key_end},
+          {"allowed", t.allowed},
+          {"blocks", t.blocks},
+          {"bias", t.bias},
+          {"alibi_slopes", t.alibi_slopes},
+          {"sink_logits", t.sink_logits}};
+}
+
+/// What the last axis of a tensor may be.
+enum class Last { free, contiguous, contiguous_or_repeated };
 
 bool is_empty(const ConstTensorView& view) {
   for (const std::int64_t size : view.shape) {
@@ -27,7 +42,7 @@ bool is_empty(const ConstTensorView& view) {
   return !view.given();
 }
 
-void check_strides(const Named& tensor, bool contiguous, const char* where) {
+void check_strides(const Named& tensor, Last rule, const char* where) {
   const ConstTensorView& view = tensor.view;
   for (int axis = 0; axis < view.rank(); ++axis) {
     if (view.shape[axis] == 1 || view.strides[axis] >= 0) continue;
@@ -36,11 +51,13 @@ void check_strides(const Named& tensor, bool contiguous, const char* where) {
           "reverse the axis in a copy"});
   }
   const int last = view.rank() - 1;
-  if (contiguous && view.shape[last] > 1 && view.strides[last] != 1) {
-    fail("stride-last", where,
-         {tensor.name, " has strides ", view.strides, " for shape ", view.shape,
-          "; its last axis must be contiguous (stride 1), the others are free"});
-  }
+  if (rule == Last::free || view.shape[last] <= 1 || view.strides[last] == 1) return;
+  const bool may_repeat = rule == Last::contiguous_or_repeated;
+  if (may_repeat && view.strides[last] == 0) return;
+  fail("stride-last", where,
+       {tensor.name, " has strides ", view.strides, " for shape ", view.shape,
+        "; its last axis must be contiguous (stride 1", may_repeat ? ", or 0 to repeat it" : "",
+        "), the others are free"});
 }
 
 void check_address(const Named& tensor, const char* where) {
@@ -66,7 +83,7 @@ void check_address(const Named& tensor, const char* where) {
   }
 }
 
-void check_tensor(const Named& tensor, bool contiguous, const char* where) {
+void check_tensor(const Named& tensor, Last last, const char* where) {
   const ConstTensorView& view = tensor.view;
   if (!view.given()) return;
   if (view.strides.rank() != view.rank()) {
@@ -75,7 +92,7 @@ void check_tensor(const Named& tensor, bool contiguous, const char* where) {
           "; it takes one stride for each axis"});
   }
   if (is_empty(view)) return;
-  check_strides(tensor, contiguous, where);
+  check_strides(tensor, last, where);
   check_address(tensor, where);
 }
 
@@ -108,9 +125,11 @@ void check_pair(const Named& output, const Named& other, const char* where) {
 }  // namespace
 
 void check_memory(const ForwardTensors& t, const char* where) {
-  for (const Named& tensor : inputs(t)) check_tensor(tensor, true, where);
-  check_tensor({"o", t.o}, true, where);
-  check_tensor({"lse", t.lse}, false, where);
+  for (const Named& tensor : inputs(t)) check_tensor(tensor, Last::contiguous, where);
+  for (const Named& tensor : pair_inputs(t))
+    check_tensor(tensor, Last::contiguous_or_repeated, where);
+  check_tensor({"o", t.o}, Last::contiguous, where);
+  check_tensor({"lse", t.lse}, Last::free, where);
 }
 
 void check_overlaps(const ForwardTensors& t, const char* where) {
@@ -120,6 +139,9 @@ void check_overlaps(const ForwardTensors& t, const char* where) {
     if (is_empty(output.view)) continue;
     check_self(output, where);
     for (const Named& input : inputs(t)) {
+      if (!is_empty(input.view)) check_pair(output, input, where);
+    }
+    for (const Named& input : pair_inputs(t)) {
       if (!is_empty(input.view)) check_pair(output, input, where);
     }
   }

@@ -81,6 +81,38 @@ void check_enumerations(const Problem& p, const char* where) {
   check("storage", p.storage, Storage::varlen);
   check("layout", p.layout, Layout::bhsd);
   check("determinism", p.determinism, Determinism::batch_invariant);
+  check("intervals", p.intervals, Intervals::full);
+}
+
+void check_score(const Problem& p, const char* where) {
+  if (p.score.scale && !std::isfinite(*p.score.scale)) {
+    fail("scale-finite", where,
+         {"score.scale is ", *p.score.scale,
+          "; it must be finite; leave it out for 1 / sqrt(head_dim)"});
+  }
+  if (!std::isfinite(p.score.softcap) || p.score.softcap < 0) {
+    fail("softcap-value", where,
+         {"score.softcap is ", p.score.softcap, "; it must be finite and positive, or 0 for none"});
+  }
+  const bool bias_type = p.bias_dtype == p.dtype || p.bias_dtype == DType::f32;
+  if (p.bias.given ? !bias_type : p.bias_dtype != DType::none) {
+    fail("dtype-bias", where,
+         {"bias_dtype is ", p.bias_dtype, " for q of ", p.dtype,
+          "; it is q's type or f32 where there is a bias, and none where there is not"});
+  }
+}
+
+void check_dropout(const Dropout& dropout, const char* where) {
+  if (!(dropout.probability >= 0) || dropout.probability * 65536.0 >= 65535.5) {
+    fail("dropout-probability", where,
+         {"dropout.probability is ", dropout.probability,
+          "; it is at least 0 and below 1, in steps of 1 / 65536, and one entry in 65536 is kept"});
+  }
+  if (dropout.offset >= std::uint64_t{1} << 27) {
+    fail("dropout-offset", where,
+         {"dropout.offset is ", dropout.offset,
+          "; it counts the uses of a seed below 2^27; go on with another seed"});
+  }
 }
 
 }  // namespace
@@ -101,11 +133,15 @@ void check_meaning(const Problem& p, const char* where) {
   check_number("mask.chunk", p.mask.chunk);
   check_number("mask.prefix", p.mask.prefix);
   check_number("mask.sink_tokens", p.mask.sink_tokens);
-  if (p.score.scale && !std::isfinite(*p.score.scale)) {
-    fail("scale-finite", where,
-         {"score.scale is ", *p.score.scale,
-          "; it must be finite; leave it out for 1 / sqrt(head_dim)"});
+  check_number("mask.block_q", p.mask.block_q);
+  check_number("mask.block_k", p.mask.block_k);
+  if ((p.mask.block_q == 0) != (p.mask.block_k == 0)) {
+    fail("blocks-size", where,
+         {"mask.block_q is ", p.mask.block_q, " and mask.block_k is ", p.mask.block_k,
+          "; a block map needs both, and 0 for both is none"});
   }
+  check_score(p, where);
+  check_dropout(p.dropout, where);
 }
 
 void check_problem(const Problem& p, const char* where) {

@@ -153,6 +153,7 @@ Problem check_shapes(const ForwardTensors& t, const char* where) {
   if (t.seqlens_q.given() || t.seqlens_k.given()) problem.storage = Storage::seqlens;
   if (packed) problem.storage = Storage::varlen;
   if (t.q.strides[axis.head] > t.q.strides[axis.row]) problem.layout = Layout::bhsd;
+  check_pair_types(t, problem, where);
   return problem;
 }
 

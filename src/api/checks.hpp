@@ -29,6 +29,13 @@ inline bool is_packed(const ForwardTensors& t) { return t.cu_seqlens_q.given(); 
 /// tensors agree on; of packed tensors the seqlens are still 0.
 Problem check_shapes(const ForwardTensors& t, const char* where);
 
+/// Types and ranks of what masks and scores take from memory. Notes in the problem which of it is
+/// there, and along which axes it has values of its own.
+void check_pair_types(const ForwardTensors& t, Problem& problem, const char* where);
+
+/// Its shapes, once the lengths are known: `longest` are those of the longest sequence.
+void check_pair_shapes(const ForwardTensors& t, const Problem& problem, const char* where);
+
 /// Strides and pointers: every element has an address, rows are contiguous along dim.
 void check_memory(const ForwardTensors& t, const char* where);
 

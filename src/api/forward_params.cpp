@@ -21,6 +21,35 @@ const std::int32_t* entries(const ConstTensorView& view) {
   return view.given() ? static_cast<const std::int32_t*>(view.data) : nullptr;
 }
 
+/// [batch, heads, queries, keys], or as many of these axes as `axes` names: -1 for one that is not
+/// there. Axes of one value are broadcast: their stride is 0.
+PairTensor pair_tensor(const ConstTensorView& view, int batch, int head, int row, int key) {
+  if (!view.given()) return {};
+  // A tensor without elements has no pairs either, so nothing is read through this pointer.
+  static constexpr std::uint64_t kNothing = 0;
+  PairTensor tensor;
+  tensor.data = view.data != nullptr ? view.data : &kNothing;
+  tensor.dtype = view.dtype;
+  tensor.batch = stride(view, batch);
+  tensor.head = stride(view, head);
+  tensor.row = stride(view, row);
+  tensor.key = stride(view, key);
+  return tensor;
+}
+
+void add_pair_tensors(const ForwardTensors& t, ForwardParams& p) {
+  p.key_begin = pair_tensor(t.key_begin, 0, 1, 2, -1);
+  p.key_end = pair_tensor(t.key_end, 0, 1, 2, -1);
+  p.allowed = pair_tensor(t.allowed, 0, 1, 2, 3);
+  p.blocks = pair_tensor(t.blocks, 0, 1, 2, 3);
+  p.bias = pair_tensor(t.bias, 0, 1, 2, 3);
+  p.alibi_slopes = t.alibi_slopes.rank() == 2 ? pair_tensor(t.alibi_slopes, 0, 1, -1, -1)
+                                              : pair_tensor(t.alibi_slopes, -1, 0, -1, -1);
+  p.sink_logits = pair_tensor(t.sink_logits, -1, 0, -1, -1);
+  if (t.dropout_state.given())
+    p.dropout_state = static_cast<const std::uint64_t*>(t.dropout_state.data);
+}
+
 }  // namespace
 
 ForwardParams forward_params(const ForwardTensors& t, const Problem& problem) {
@@ -53,6 +82,9 @@ ForwardParams forward_params(const ForwardTensors& t, const Problem& problem) {
   p.seqlens_k = entries(t.seqlens_k);
   p.mask = problem.mask;
   p.softmax_scale = problem.score.scale_for(problem.head_dim);
+  p.softcap = problem.score.softcap;
+  p.dropout = problem.dropout;
+  add_pair_tensors(t, p);
   return p;
 }
 

@@ -34,6 +34,11 @@ inline constexpr Message kMessages[] = {
     {"mask-window", Code::invalid_argument},
     {"mask-number", Code::invalid_argument},
     {"scale-finite", Code::invalid_argument},
+    {"softcap-value", Code::invalid_argument},
+    {"dtype-bias", Code::invalid_argument},
+    {"blocks-size", Code::invalid_argument},
+    {"dropout-probability", Code::invalid_argument},
+    {"dropout-offset", Code::invalid_argument},
     // tensors
     {"tensor-missing", Code::invalid_argument},
     {"tensor-rank", Code::invalid_argument},
@@ -49,6 +54,8 @@ inline constexpr Message kMessages[] = {
     {"overlap-self", Code::invalid_argument},
     {"overlap", Code::invalid_argument},
     {"overlap-undecided", Code::unsupported},
+    {"pair-shape", Code::invalid_argument},
+    {"blocks-pair", Code::invalid_argument},
     // lengths
     {"cu-seqlens-pair", Code::invalid_argument},
     {"cu-seqlens-shape", Code::invalid_argument},
@@ -64,6 +71,7 @@ inline constexpr Message kMessages[] = {
     {"plan-mismatch", Code::invalid_argument},
     {"plan-longer", Code::invalid_argument},
     {"plan-storage", Code::invalid_argument},
+    {"plan-option", Code::invalid_argument},
     {"plan-threads", Code::invalid_argument},
     {"plan-kernel", Code::unsupported},
     {"workspace-small", Code::invalid_argument},

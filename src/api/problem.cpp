@@ -33,6 +33,37 @@ class Line {
   std::string text_;
 };
 
+/// "b,h,q,k", "1" for an axis that is broadcast.
+std::string axes_text(const PairAxes& axes) {
+  std::string text = "b,h,q,k";
+  const bool own[] = {axes.batch, axes.heads, axes.queries, axes.keys};
+  for (std::size_t i = 0; i < 4; ++i)
+    if (!own[i]) text[2 * i] = '1';
+  return text;
+}
+
+/// What happens to the scores, and masks that lie in memory.
+void add_pair_options(const Problem& p, Line& line) {
+  line.add_if(p.score.softcap != 0, {"softcap=", p.score.softcap});
+  line.add_if(p.alibi, {"alibi"});
+  line.add_if(p.bias.given,
+              {"bias=", axes_text(p.bias),
+               p.bias_dtype == p.dtype ? "" : ":" + std::string(name_of(p.bias_dtype))});
+  line.add_if(p.allowed.given, {"allowed=", axes_text(p.allowed)});
+  line.add_if(p.intervals != Intervals::none,
+              {p.intervals == Intervals::full ? "intervals=full" : "intervals"});
+  if (p.mask.block_q != 0 || p.mask.block_k != 0)
+    line.add_pair("blocks=", p.mask.block_q, p.mask.block_k);
+  line.add_if(p.sink_logits, {"sink_logits"});
+  const Dropout& dropout = p.dropout;
+  if (dropout.offset != 0)
+    line.add({"dropout=", dropout.probability, ",", dropout.seed, ",", dropout.offset});
+  else if (dropout.seed != 0)
+    line.add({"dropout=", dropout.probability, ",", dropout.seed});
+  else
+    line.add_if(dropout.probability != 0, {"dropout=", dropout.probability});
+}
+
 void add_options(const Problem& p, Line& line) {
   const Mask& mask = p.mask;
   line.add_if(mask.causal, {"causal"});
@@ -42,6 +73,7 @@ void add_options(const Problem& p, Line& line) {
   line.add_if(mask.sink_tokens != 0, {"sink_tokens=", mask.sink_tokens});
   line.add_if(mask.align == Align::top_left, {"align=top_left"});
   line.add_if(p.score.scale.has_value(), {"scale=", p.score.scale.value_or(0)});
+  add_pair_options(p, line);
   line.add_if(p.o_dtype != p.dtype, {"o=", p.o_dtype});
   line.add_if(p.storage == Storage::varlen, {"varlen"});
   line.add_if(p.storage == Storage::seqlens, {"seqlens"});

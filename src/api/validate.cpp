@@ -58,6 +58,46 @@ void check_not_longer(const char* name, std::int64_t actual, std::int64_t planne
         "; make a plan for the longest"});
 }
 
+/// The same options, each on in both or in neither: a kept plan has room for what it was made for.
+void check_same_options(const Problem& actual, const Problem& planned, const char* where) {
+  const auto check = [where](const char* name, bool is, bool was) {
+    if (is == was) return;
+    fail("plan-option", where,
+         {name,
+          is ? " is given and the plan was made without it"
+             : " is not given and the plan was made with it",
+          "; make a plan for this problem"});
+  };
+  check("key_begin or key_end", actual.intervals != Intervals::none,
+        planned.intervals != Intervals::none);
+  check("allowed", actual.allowed.given, planned.allowed.given);
+  check("bias", actual.bias.given, planned.bias.given);
+  check("alibi_slopes", actual.alibi, planned.alibi);
+  check("sink_logits", actual.sink_logits, planned.sink_logits);
+  if (actual.bias_dtype != planned.bias_dtype) {
+    fail("plan-option", where,
+         {"bias is ", actual.bias_dtype, " and the plan was made for ", planned.bias_dtype,
+          "; make a plan for this problem"});
+  }
+}
+
+/// `problem` with other lengths.
+Problem with_lengths(Problem problem, Lengths n) {
+  problem.seqlen_q = n.q;
+  problem.seqlen_k = n.k;
+  return problem;
+}
+
+/// The offset that a kernel would read.
+void check_dropout_state(const ForwardTensors& tensors, const char* where) {
+  if (!tensors.dropout_state.given()) return;
+  const std::uint64_t offset = static_cast<const std::uint64_t*>(tensors.dropout_state.data)[1];
+  if (offset < std::uint64_t{1} << 27) return;
+  fail("dropout-offset", where,
+       {"dropout_state[1], the offset, is ", offset,
+        "; it counts the uses of a seed below 2^27; go on with another seed"});
+}
+
 }  // namespace
 
 Problem check_forward(const ForwardTensors& tensors, const Options& options, const char* where) {
@@ -68,8 +108,11 @@ Problem check_forward(const ForwardTensors& tensors, const Options& options, con
   problem.seqlen_k = options.max_seqlen_k > 0 ? options.max_seqlen_k : checked.longest.k;
   problem.mask = options.mask;
   problem.score = options.score;
+  problem.dropout = options.dropout;
   problem.determinism = options.determinism;
   check_problem(problem, where);
+  check_pair_shapes(tensors, with_lengths(problem, checked.longest), where);
+  check_dropout_state(tensors, where);
   return problem;
 }
 
@@ -86,6 +129,9 @@ void check_planned(const ForwardTensors& tensors, const Problem& planned, const 
   check_same_types(checked.problem, planned, where);
   check_not_longer("seqlen_q", checked.longest.q, planned.seqlen_q, where);
   check_not_longer("seqlen_k", checked.longest.k, planned.seqlen_k, where);
+  check_same_options(checked.problem, planned, where);
+  check_pair_shapes(tensors, with_lengths(planned, checked.longest), where);
+  check_dropout_state(tensors, where);
 }
 
 }  // namespace strobe::api

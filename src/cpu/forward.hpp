@@ -4,61 +4,17 @@
 
 #include <bit>
 
+#include "cpu/tiles/dropout.hpp"
 #include "cpu/tiles/fetch.hpp"
+#include "cpu/tiles/rules.hpp"
 #include "cpu/tiles/runs.hpp"
 #include "cpu/tiles/score_product.hpp"
+#include "cpu/tiles/scratch.hpp"
 #include "cpu/tiles/state.hpp"
 #include "cpu/tiles/value_product.hpp"
 #include "semantics/tile_walk.hpp"
 
 namespace strobe::cpu::STROBE_ISA {
-
-/// One worker's memory. Query tiles stay for the whole task; keys pass in blocks.
-///   q      [tiles][words][tile_q]    o [2][tiles][dims][tile_q]: the open leaf, closed leaves
-///   s      [2][tile_k][tile_q]       k, v [2][tile_k][pitch]: this block and the next
-template <class C>
-struct Scratch {
-  int words, dims, k_pitch, v_pitch;
-  std::size_t q_size, o_size, k_size, v_size;  // 32-bit words of one of each
-  Word* q = nullptr;
-  float *o = nullptr, *s = nullptr, *sums = nullptr;
-  Word *k = nullptr, *v = nullptr;
-  TileRows* rows = nullptr;
-  std::size_t bytes = 0;
-
-  Scratch(std::int64_t head_dim, std::int64_t head_dim_v, int tiles, std::byte* memory) {
-    words = static_cast<int>(round_up(head_dim, C::kPerWord) / C::kPerWord);
-    dims = static_cast<int>(round_up(head_dim_v, C::kRows));
-    k_pitch = static_cast<int>(round_up(words, C::kLanes));
-    v_pitch = static_cast<int>(round_up(head_dim_v, 2 * C::kLanes));
-    q_size = static_cast<std::size_t>(k_pitch) * C::kTileQ;  // load_q writes whole vectors
-    o_size = static_cast<std::size_t>(dims) * C::kTileQ;
-    k_size = static_cast<std::size_t>(k_pitch) * kTileK;
-    v_size = static_cast<std::size_t>(v_pitch) * kTileK / C::kPerWord;
-    const auto n = static_cast<std::size_t>(tiles);
-    take(memory, q, n * q_size);
-    take(memory, o, 2 * n * o_size);
-    take(memory, s, 2 * kTileK * C::kTileQ);
-    take(memory, k, 2 * k_size);
-    take(memory, v, 2 * v_size);
-    take(memory, sums, 4 * n * C::kTileQ);
-    take(memory, rows, n);
-  }
-
- private:
-  template <class T>
-  void take(std::byte* memory, T*& part, std::size_t count) {
-    part = memory == nullptr ? nullptr : reinterpret_cast<T*>(memory + bytes);
-    bytes += (count * sizeof(T) + 63) / 64 * 64;
-  }
-};
-
-/// A query tile on its way over the keys.
-struct QueryTile {
-  TileState leaf, total;
-  std::int64_t leaf_index = -1;  // of the open leaf; -1: no key seen yet
-  bool has_total = false;        // some leaf is closed
-};
 
 /// All that one task needs, for one element type.
 template <class C>
@@ -74,6 +30,8 @@ class ForwardTile {
                at<Element>(p.v, p.v_strides.offset(n.batch, n.first_k, kv_head)), p.k_strides.row,
                p.v_strides.row};
     split_scale();
+    rules_ = rules_of<C>(p, task, scale_.score);
+    draws_ = draws_of<C>(p, task);
     for (int i = 0; i < tiles; ++i) {
       float* sums = scratch_.sums + 4 * i * C::kTileQ;
       float* o = scratch_.o + 2 * static_cast<std::size_t>(i) * scratch_.o_size;
@@ -93,15 +51,15 @@ class ForwardTile {
     const int tiles = static_cast<int>(round_up(rows, C::kTileQ) / C::kTileQ);
     live_tiles_ = tiles;
 
-    std::int64_t block = next_block(bounds_, 0, kTileK);
+    std::int64_t block = next_seen(bounds_, task_.first_row, rows, 0);
     fetch(block, 0);
     for (int buffer = 0; block != kNoBlock; buffer ^= 1) {
       beside_.fetch.finish();
       const KeyBlock keys = key_block(block, buffer);
-      const std::int64_t next = next_block(bounds_, block + 1, kTileK);
+      const std::int64_t next = next_seen(bounds_, task_.first_row, rows, block + 1);
       bool fetching = false;
       for (int i = 0; i < tiles; ++i) {
-        plan_runs<C>(scratch_.rows[i], block * kTileK, runs_[current_]);
+        plan_runs<C>(p_, task_, scratch_.rows[i], block * kTileK, runs_[current_]);
         if (runs_[current_].count == 0) continue;
         scores(i, block, keys);                  // s = q kT; p = exp2(s - max) of the tile before
         finish_pending();                        // o += p v of the tile before
@@ -116,9 +74,12 @@ class ForwardTile {
       block = next;
     }
     finish_pending();
-    for (int i = 0; i < tiles; ++i)
+    for (int i = 0; i < tiles; ++i) {
       if (tiles_[i].leaf_index < 0)
         clear_rows(p_, task_, scratch_.rows[i].first_row, scratch_.rows[i].count);
+      else if (!tiles_[i].stored)  // the blocks that might have come last were empty
+        store(i);
+    }
   }
 
  private:
@@ -136,6 +97,17 @@ class ForwardTile {
     const double power = std::bit_cast<double>(bits & 0x7ff0000000000000u);
     scale_.q = static_cast<float>(factor < 0 ? -power : power);
     scale_.score = power > 0 ? static_cast<float>(size / power) : 1.0f;
+  }
+
+  /// The first block at or after `block` of which some of the rows may see a key.
+  std::int64_t next_seen(const RowBounds& bounds, std::int64_t first_row, std::int64_t rows,
+                         std::int64_t block) const {
+    block = next_block(bounds, block, kTileK);
+    while (p_.blocks.given() && block != kNoBlock &&
+           block_tile(p_, task_, first_row, rows, {block * kTileK, (block + 1) * kTileK}) ==
+               Tile::Empty)
+      block = next_block(bounds, block + 1, kTileK);
+    return block;
   }
 
   /// Rows are read where they lie when nothing is gained by copying: rows next to each other, whole
@@ -200,7 +172,8 @@ class ForwardTile {
     masked_[current_] = false;
     for (int r = 0; r < runs_[current_].count; ++r)
       masked_[current_] |= runs_[current_].run[r].masked;
-    if (masked_[current_]) set_limits<C>(rows, block * kTileK, limits_[current_]);
+    if (masked_[current_] || rules_.additive)
+      set_limits<C>(rows, block * kTileK, limits_[current_]);
     const ScoreTile<C> tile{keys.k,   keys.k_pitch, q_tile(i),         scratch_.words,
                             s_tile(), block_max_,   &limits_[current_]};
     constexpr int kSteps = SoftmaxChunk<C>::kSteps;
@@ -210,6 +183,11 @@ class ForwardTile {
       score_tile<C, 8>(tile, runs_[current_], beside_);
     else
       score_tile<C, 0>(tile, runs_[current_], beside_);
+    if (rules_.any()) {
+      const RuleTile<C> ruled{p_, task_, rows, rules_, limits_[current_], block * kTileK, s_tile()};
+      ruled.apply(runs_[current_], block_max_);
+      masked_[current_] |= rules_.additive;
+    }
   }
 
   /// The new scores' maxima enter the state of their tile; its softmax becomes the pending one.
@@ -217,6 +195,7 @@ class ForwardTile {
     QueryTile& tile = tiles_[i];
     const std::int64_t leaf = block / kLeafBlocks;
     const bool first = leaf != tile.leaf_index;
+    if (first && tile.leaf_index >= 0) close(tile);
     tile.leaf_index = leaf;
     update_max<C>(tile.leaf, block_max_, scale_.score, scratch_.dims, first);
     pending_ = {keys.v,      keys.v_pitch,  reinterpret_cast<const Word*>(s_tile()),
@@ -224,7 +203,8 @@ class ForwardTile {
     pending_tile_ = i;
     pending_block_ = block;
     pending_buffer_ = buffer;
-    pending_next_ = next_block(scratch_.rows[i].all, block + 1, kTileK);
+    const TileRows& rows = scratch_.rows[i];
+    pending_next_ = next_seen(rows.all, rows.first_row, rows.count, block + 1);
     beside_.softmax.start(s_tile(), tile.leaf.row_max, tile.leaf.row_sum, scale_.score,
                           runs_[current_]);
     current_ ^= 1;
@@ -235,14 +215,24 @@ class ForwardTile {
     beside_.softmax.finish();
     const int last = current_ ^ 1;  // the buffer of the pending tile
     const int i = pending_tile_;
+    if (draws_.threshold > 0)
+      drop<C>(draws_, scratch_.rows[i].first_row, pending_block_ * kTileK, runs_[last],
+              const_cast<Word*>(pending_.p));
     if (masked_[last] && suspicious())
-      value_tile_guarded<C>(pending_, runs_[last], limits_[last]);
+      guarded_values(i, last);
     else
       value_tile<C>(pending_, runs_[last]);
-    QueryTile& tile = tiles_[i];
-    if (pending_next_ == kNoBlock || pending_next_ / kLeafBlocks != tile.leaf_index) close(tile);
     if (pending_next_ == kNoBlock) store(i);
     pending_tile_ = -1;
+  }
+
+  void guarded_values(int i, int last) {
+    std::uint64_t pairs[kTileK];
+    if (rules_.additive)
+      for (int key = 0; key < kTileK; ++key)
+        pairs[key] = pair_bits(p_, task_, scratch_.rows[i], pending_block_ * kTileK + key);
+    value_tile_guarded<C>(pending_, runs_[last],
+                          {limits_[last], rules_.additive ? pairs : nullptr});
   }
 
   /// Is some value of the pending tile's block not finite? Looked up once a block, by the first
@@ -267,21 +257,32 @@ class ForwardTile {
     tile.has_total = true;
   }
 
+  /// Closes the last leaf and writes the rows of a tile.
   void store(int i) {
+    close(tiles_[i]);
+    tiles_[i].stored = true;
     const TileRows& rows = scratch_.rows[i];
     const TileState& state = tiles_[i].total;
+    const Sink sink = sink_of<C>(p_, task_.head, rules_.unit);
+    if (sink.score > kMasked) add_sink<C>(state, sink, scale_.score, scratch_.dims);
     const Sequence& n = task_.sequence;
     const std::int64_t row = n.first_q + rows.first_row;
     const std::int64_t offset = p_.o_strides.offset(n.batch, row, task_.head);
-    const int dims = static_cast<int>(p_.head_dim_v);
     if (p_.o_dtype == DType::f32)
-      store_o<C>(state, static_cast<float*>(p_.o) + offset, p_.o_strides.row, rows.count, dims);
+      store_rows(state, static_cast<float*>(p_.o) + offset, rows.count);
     else
-      store_o<C>(state, static_cast<bfloat16*>(p_.o) + offset, p_.o_strides.row, rows.count, dims);
-    if (p_.lse != nullptr)
-      store_lse<C>(state, scale_.score,
-                   static_cast<float*>(p_.lse) + p_.lse_strides.offset(n.batch, row, task_.head),
-                   p_.lse_strides.row, rows.count);
+      store_rows(state, static_cast<bfloat16*>(p_.o) + offset, rows.count);
+    if (p_.lse == nullptr) return;
+    float* const lse =
+        static_cast<float*>(p_.lse) + p_.lse_strides.offset(n.batch, row, task_.head);
+    store_lse<C>(state, scale_.score, sink, {lse, p_.lse_strides.row, rows.count});
+  }
+
+  template <class Out>
+  void store_rows(const TileState& state, Out* to, int rows) const {
+    const Destination<Out> out{to, p_.o_strides.row, rows};
+    store_o<C>(state, out, static_cast<int>(p_.head_dim_v),
+               static_cast<float>(p_.dropout.keep_scale()));
   }
 
   /// The rows of the query tile that is loaded next, and of the output tile that is stored next,
@@ -312,6 +313,8 @@ class ForwardTile {
   Scratch<C> scratch_;
   KeySource<Element> source_;
   ScaleSplit scale_;
+  ScoreRules rules_;
+  Draws draws_;
   RowBounds bounds_;
   Beside<C> beside_;
 

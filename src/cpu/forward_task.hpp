@@ -40,7 +40,21 @@ struct TileRows {
 RowBounds see(const ForwardParams& p, const ForwardTask& task, int lanes, int groups,
               TileRows* tiles);
 
-/// o = 0 and lse = -inf for rows [first_row, first_row + rows) of the task's head.
+/// What rows [first_row, first_row + rows) of the task's head see of keys [begin, end) as far as
+/// the block map goes; Full where there is none.
+Tile block_tile(const ForwardParams& p, const ForwardTask& task, std::int64_t first_row,
+                std::int64_t rows, Range keys);
+
+/// hidden[i] = -inf where the block map hides key begin + i from the row; the others stay.
+void hide_blocks(const ForwardParams& p, const ForwardTask& task, std::int64_t row, Range keys,
+                 float* hidden);
+
+/// Which rows of a tile (bits, the first row lowest) may see one key, but for intervals.
+std::uint64_t pair_bits(const ForwardParams& p, const ForwardTask& task, const TileRows& tile,
+                        std::int64_t key);
+
+/// o = 0 and lse = -inf, or the sink logit where the row has a query, for rows [first_row,
+/// first_row + rows) of the task's head.
 void clear_rows(const ForwardParams& p, const ForwardTask& task, std::int64_t first_row,
                 std::int64_t rows);
 

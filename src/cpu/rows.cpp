@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "cpu/forward_task.hpp"
+#include "semantics/score_rule.hpp"
 
 namespace strobe::cpu {
 
@@ -22,8 +23,9 @@ RowBounds see(const ForwardParams& p, const ForwardTask& task, int lanes, int gr
     for (int group = 0; group < groups; ++group) {
       tile.group[group] = RowBounds{};
       for (int lane = group * lanes; lane < (group + 1) * lanes; ++lane) {
-        tile.keys[lane] = lane < tile.count ? joined(p.mask.keys(tile.first_row + lane, n))
-                                            : tile.keys[tile.count - 1];
+        tile.keys[lane] = lane < tile.count
+                              ? joined(row_keys(p, task.sequence, task.head, tile.first_row + lane))
+                              : tile.keys[tile.count - 1];
         if (lane < tile.count) tile.group[group].add(tile.keys[lane]);
       }
       tile.all.add(tile.group[group]);
@@ -31,6 +33,38 @@ RowBounds see(const ForwardParams& p, const ForwardTask& task, int lanes, int gr
     all.add(tile.all);
   }
   return all;
+}
+
+Tile block_tile(const ForwardParams& p, const ForwardTask& task, std::int64_t first_row,
+                std::int64_t rows, Range keys) {
+  if (!p.blocks.given()) return Tile::Full;
+  keys.end = std::min(keys.end, task.sequence.lengths.k);
+  bool some = false, all = true;
+  for (std::int64_t q = first_row / p.mask.block_q; q * p.mask.block_q < first_row + rows; ++q)
+    for (std::int64_t k = keys.begin / p.mask.block_k; k * p.mask.block_k < keys.end; ++k) {
+      const bool seen = truth(p.blocks, p.blocks.offset(task.sequence.index, task.head, q, k));
+      some |= seen;
+      all &= seen;
+    }
+  return all ? Tile::Full : some ? Tile::Partial : Tile::Empty;
+}
+
+void hide_blocks(const ForwardParams& p, const ForwardTask& task, std::int64_t row, Range keys,
+                 float* hidden) {
+  const std::int64_t q = row / p.mask.block_q;
+  for (std::int64_t key = keys.begin; key < keys.end; ++key)
+    if (!truth(p.blocks, p.blocks.offset(task.sequence.index, task.head, q, key / p.mask.block_k)))
+      hidden[key - keys.begin] = -std::numeric_limits<float>::infinity();
+}
+
+std::uint64_t pair_bits(const ForwardParams& p, const ForwardTask& task, const TileRows& tile,
+                        std::int64_t key) {
+  std::uint64_t bits = 0;
+  if (key >= task.sequence.lengths.k) return bits;
+  for (int lane = 0; lane < tile.count; ++lane)
+    if (pair_visible(p, {task.sequence, task.head, tile.first_row + lane, key}))
+      bits |= std::uint64_t{1} << lane;
+  return bits;
 }
 
 void clear_rows(const ForwardParams& p, const ForwardTask& task, std::int64_t first_row,
@@ -42,7 +76,8 @@ void clear_rows(const ForwardParams& p, const ForwardTask& task, std::int64_t fi
     std::memset(o, 0, static_cast<std::size_t>(p.head_dim_v * size_of(p.o_dtype)));
     if (p.lse != nullptr)
       static_cast<float*>(p.lse)[p.lse_strides.offset(s.batch, row, task.head)] =
-          -std::numeric_limits<float>::infinity();
+          row - s.first_q < s.lengths.q ? static_cast<float>(sink_logit(p, task.head))
+                                        : -std::numeric_limits<float>::infinity();
   }
 }
 

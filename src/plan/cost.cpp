@@ -2,13 +2,32 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plan/cost.hpp"
 
+#include "semantics/score_rule.hpp"
+#include "semantics/tile_walk.hpp"
 #include "semantics/work.hpp"
 
 namespace strobe::plan {
 namespace {
 
-void add(Cost& cost, const Problem& p, Lengths n, std::int64_t sequences) {
-  const std::int64_t pairs = visible_pairs(p.mask, n) * p.num_heads * sequences;
+/// Pairs of one sequence, all heads, counted one by one where they are masked one by one.
+std::int64_t counted_pairs(const ForwardParams& p, const Sequence& s) {
+  std::int64_t pairs = 0;
+  for (std::int64_t head = 0; head < p.num_heads; ++head)
+    for (std::int64_t row = 0; row < s.lengths.q; ++row) {
+      const Keys keys = joined(row_keys(p, s, head, row));
+      if (!p.masks_pairs()) {
+        pairs += keys.count();
+        continue;
+      }
+      for (std::int64_t key = keys.sink_begin; key < keys.sink_end; ++key)
+        pairs += pair_visible(p, {s, head, row, key});
+      for (std::int64_t key = keys.begin; key < keys.end; ++key)
+        pairs += pair_visible(p, {s, head, row, key});
+    }
+  return pairs;
+}
+
+void add(Cost& cost, const Problem& p, Lengths n, std::int64_t sequences, std::int64_t pairs) {
   const auto heads = static_cast<double>(p.num_heads * sequences);
   const auto heads_kv = static_cast<double>(p.num_heads_kv * sequences);
   const auto rows = static_cast<double>(n.q), keys = static_cast<double>(n.k);
@@ -25,11 +44,20 @@ void add(Cost& cost, const Problem& p, Lengths n, std::int64_t sequences) {
 
 Cost forward_cost(const Problem& problem, const ForwardParams* params) {
   Cost cost;
-  if (params == nullptr)
-    add(cost, problem, {problem.seqlen_q, problem.seqlen_k}, problem.batch);
-  else
-    for (std::int64_t b = 0; b < params->batch; ++b)
-      add(cost, problem, sequence(*params, b).lengths, 1);
+  const auto pairs_of = [&](Lengths n) {
+    return visible_pairs(problem.mask, n) * problem.num_heads;
+  };
+  if (params == nullptr) {
+    const Lengths n{problem.seqlen_q, problem.seqlen_k};
+    add(cost, problem, n, problem.batch, pairs_of(n) * problem.batch);
+    return cost;
+  }
+  const bool from_memory =
+      params->masks_pairs() || params->key_begin.given() || params->key_end.given();
+  for (std::int64_t b = 0; b < params->batch; ++b) {
+    const Sequence s = sequence(*params, b);
+    add(cost, problem, s.lengths, 1, from_memory ? counted_pairs(*params, s) : pairs_of(s.lengths));
+  }
   return cost;
 }
 

@@ -8,17 +8,23 @@
 #include <vector>
 
 #include "semantics/number_formats.hpp"
+#include "semantics/score_rule.hpp"
 
 namespace strobe::reference {
 namespace {
 
 /// The keys that a row sees, rising. No other key is ever read (NaN contract).
-std::vector<std::int64_t> visible_keys(const Keys& keys) {
+std::vector<std::int64_t> visible_keys(const ForwardParams& p, const Sequence& sequence,
+                                       std::int64_t head, std::int64_t row) {
+  const Keys keys = row_keys(p, sequence, head, row);
   std::vector<std::int64_t> visible;
   visible.reserve(static_cast<std::size_t>(keys.count()));
-  const std::int64_t sinks_end = std::min(keys.sink_end, keys.begin);
-  for (std::int64_t j = keys.sink_begin; j < sinks_end; ++j) visible.push_back(j);
-  for (std::int64_t j = keys.begin; j < keys.end; ++j) visible.push_back(j);
+  const auto add = [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t j = begin; j < end; ++j)
+      if (pair_visible(p, {sequence, head, row, j})) visible.push_back(j);
+  };
+  add(keys.sink_begin, std::min(keys.sink_end, keys.begin));
+  add(keys.begin, keys.end);
   return visible;
 }
 
@@ -41,29 +47,37 @@ void forward_row(const ForwardParams& p, std::int64_t batch, std::int64_t head, 
   std::fill_n(o_row, p.head_dim_v, 0.0);
   *lse = -kInfinity;
   if (row >= sequence.lengths.q) return;  // padding
-  const std::vector<std::int64_t> keys = visible_keys(p.mask.keys(row, sequence.lengths));
-  if (keys.empty()) return;
+  const double sink = sink_logit(p, head);
+  const std::vector<std::int64_t> keys = visible_keys(p, sequence, head, row);
+  if (keys.empty()) {
+    *lse = sink;
+    return;
+  }
 
-  // s_j = scale * (q . k_j)
+  // s_j = rule(scale * (q . k_j)): softcap, bias, ALiBi
   const std::int64_t q_first = p.q_strides.offset(sequence.batch, sequence.first_q + row, head);
   std::vector<double> s;
   s.reserve(keys.size());
   for (const std::int64_t j : keys) {
     const std::int64_t k_first = p.k_strides.offset(sequence.batch, sequence.first_k + j, kv_head);
-    s.push_back(p.softmax_scale * dot(p, q_first, k_first));
+    s.push_back(
+        score_rule(p, {sequence, head, row, j}, p.softmax_scale * dot(p, q_first, k_first)));
   }
 
-  // m = max_j s_j: no exponential below exceeds 1. A NaN score is no maximum; the sum carries it.
-  double row_max = -kInfinity;
+  // m = max(sink, max_j s_j): no exponential below exceeds 1. A NaN score is no maximum; the sum
+  // carries it.
+  double row_max = sink;
   for (const double score : s) row_max = std::max(row_max, score);
 
-  // l = sum_j exp(s_j - m)
-  double row_sum = 0.0;
+  // l = exp(sink - m) + sum_j exp(s_j - m)
+  double row_sum = sink == -kInfinity ? 0.0 : std::exp(sink - row_max);
   for (const double score : s) row_sum += std::exp(score - row_max);
 
-  // o = sum_j exp(s_j - m) / l * v_j
+  // o = sum_j dropout(exp(s_j - m) / l) * v_j
+  const DropoutDraws dropout(p);
   for (std::size_t n = 0; n < keys.size(); ++n) {
-    const double weight = std::exp(s[n] - row_max) / row_sum;
+    const double weight =
+        std::exp(s[n] - row_max) / row_sum * dropout.factor(p, {sequence, head, row, keys[n]});
     const std::int64_t v_first =
         p.v_strides.offset(sequence.batch, sequence.first_k + keys[n], kv_head);
     for (std::int64_t d = 0; d < p.head_dim_v; ++d)

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "strobe/dropout.hpp"
 #include "strobe/mask.hpp"
 #include "strobe/tensor.hpp"
 
@@ -18,6 +19,19 @@ struct Strides {
 
   constexpr std::int64_t offset(std::int64_t b, std::int64_t r, std::int64_t h) const {
     return b * batch + r * row + h * head;
+  }
+};
+
+/// A tensor [batch, heads, queries, keys]: strides in elements, 0 along an axis that is broadcast.
+struct PairTensor {
+  const void* data = nullptr;  ///< null: not given
+  DType dtype = DType::none;
+  std::int64_t batch = 0, head = 0, row = 0, key = 0;
+
+  constexpr bool given() const { return data != nullptr; }
+  constexpr std::int64_t offset(std::int64_t b, std::int64_t h, std::int64_t r,
+                                std::int64_t k) const {
+    return b * batch + h * head + r * row + k * key;
   }
 };
 
@@ -46,7 +60,19 @@ struct ForwardParams {
   const std::int32_t* seqlens_k = nullptr;
 
   Mask mask{};
+  PairTensor key_begin{}, key_end{};  ///< i32, one value a row
+  PairTensor allowed{};               ///< bool
+  PairTensor blocks{};                ///< bool, one value for mask.block_q x mask.block_k pairs
+  PairTensor bias{};                  ///< f32 or dtype
+  PairTensor alibi_slopes{};          ///< f32, one value a head
+  PairTensor sink_logits{};           ///< f32, one value a head
   double softmax_scale = 1.0;
+  double softcap = 0.0;
+  Dropout dropout{};                             ///< unless dropout_state is given
+  const std::uint64_t* dropout_state = nullptr;  ///< seed and offset
+
+  /// Is a pair's visibility more than its row's interval?
+  constexpr bool masks_pairs() const { return allowed.given() || blocks.given() || bias.given(); }
 
   constexpr std::int64_t kv_head(std::int64_t head) const {
     return head / (num_heads / num_heads_kv);
@@ -56,6 +82,7 @@ struct ForwardParams {
 /// Where one sequence of the batch lies.
 struct Sequence {
   std::int64_t batch = 0;    ///< index into the padded tensors; packed: 0
+  std::int64_t index = 0;    ///< which sequence it is, packed or not
   std::int64_t first_q = 0;  ///< its first row in q, o, lse
   std::int64_t first_k = 0;
   std::int64_t rows = 0;  ///< rows of o to write: those past lengths.q get 0 and -inf
@@ -64,6 +91,7 @@ struct Sequence {
 
 constexpr Sequence sequence(const ForwardParams& p, std::int64_t b) {
   Sequence s;
+  s.index = b;
   if (p.cu_seqlens_q != nullptr) {
     s.first_q = p.cu_seqlens_q[b];
     s.first_k = p.cu_seqlens_k[b];
@@ -77,6 +105,19 @@ constexpr Sequence sequence(const ForwardParams& p, std::int64_t b) {
   if (p.seqlens_k != nullptr) s.lengths.k = std::min<std::int64_t>(s.lengths.k, p.seqlens_k[b]);
   if (p.cu_seqlens_q != nullptr) s.rows = s.lengths.q;  // gaps between sequences stay untouched
   return s;
+}
+
+/// The keys that a row sees as far as intervals go: mask, key_begin, key_end.
+constexpr Keys row_keys(const ForwardParams& p, const Sequence& s, std::int64_t head,
+                        std::int64_t row) {
+  RowLimits limits;
+  if (p.key_begin.given())
+    limits.begin = static_cast<const std::int32_t*>(
+        p.key_begin.data)[p.key_begin.offset(s.index, head, row, 0)];
+  if (p.key_end.given())
+    limits.end =
+        static_cast<const std::int32_t*>(p.key_end.data)[p.key_end.offset(s.index, head, row, 0)];
+  return p.mask.keys(row, s.lengths, limits);
 }
 
 }  // namespace strobe

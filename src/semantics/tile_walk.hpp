@@ -37,10 +37,14 @@ struct RowBounds {
 
   constexpr void add(const Keys& row) {
     const Keys keys = joined(row);
-    begin_min = std::min(begin_min, keys.begin);
-    begin_max = std::max(begin_max, keys.begin);
-    end_min = std::min(end_min, keys.end);
-    end_max = std::max(end_max, keys.end);
+    if (keys.begin < keys.end) {
+      begin_min = std::min(begin_min, keys.begin);
+      begin_max = std::max(begin_max, keys.begin);
+      end_min = std::min(end_min, keys.end);
+      end_max = std::max(end_max, keys.end);
+    } else {
+      begin_max = kMost;  // no tile is Full for a row without a window
+    }
     if (keys.sink_end <= keys.sink_begin) {
       sink_end_min = kLeast;  // a row without sinks of its own
       return;

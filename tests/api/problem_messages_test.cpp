@@ -102,6 +102,29 @@ const Provocation kProvocations[] = {
     {"SinkTokensBelowZero", [] { check_with_mask(&Mask::sink_tokens, -1); },
      "strobe::Plan: mask.sink_tokens is -1; it must be at least 0, and 0 is off "
      "[mask-number]"},
+    {"SoftcapBelowZero", [] { Problem::parse("h8 q4 d8 softcap=-1"); },
+     "strobe::Problem::parse: score.softcap is -1; it must be finite and positive, or 0 for none "
+     "[softcap-value]"},
+    {"BiasTypeWithoutBias", [] { check_with(&Problem::bias_dtype, DType::f32); },
+     "strobe::Plan: bias_dtype is f32 for q of f32; it is q's type or f32 where there is a bias, "
+     "and none where there is not [dtype-bias]"},
+    {"BlocksBelowZero", [] { check_with_mask(&Mask::block_q, -64); },
+     "strobe::Plan: mask.block_q is -64; it must be at least 0, and 0 is off [mask-number]"},
+    {"BlocksOfOneSize", [] { check_with_mask(&Mask::block_k, 64); },
+     "strobe::Plan: mask.block_q is 0 and mask.block_k is 64; a block map needs both, and 0 for "
+     "both is none [blocks-size]"},
+    {"DropoutOfAll", [] { Problem::parse("h8 q4 d8 dropout=1"); },
+     "strobe::Problem::parse: dropout.probability is 1; it is at least 0 and below 1, in steps of "
+     "1 / 65536, and one entry in 65536 is kept [dropout-probability]"},
+    {"DropoutBelowNothing", [] { Problem::parse("h8 q4 d8 dropout=-0.5"); },
+     "strobe::Problem::parse: dropout.probability is -0.5; it is at least 0 and below 1, in steps "
+     "of 1 / 65536, and one entry in 65536 is kept [dropout-probability]"},
+    {"DropoutOffsetTooLarge", [] { Problem::parse("h8 q4 d8 dropout=0.5,1,134217728"); },
+     "strobe::Problem::parse: dropout.offset is 134217728; it counts the uses of a seed below "
+     "2^27; go on with another seed [dropout-offset]"},
+    {"IntervalsOfNoKind", [] { check_with(&Problem::intervals, 3); },
+     "strobe::Plan: intervals is 3, which is none of its values; they go from 0 to 2 "
+     "[enum-value]"},
     {"ScaleNotANumber", [] { check_with_scale(std::numeric_limits<double>::quiet_NaN()); },
      "strobe::Plan: score.scale is nan; it must be finite; leave it out for 1 / "
      "sqrt(head_dim) [scale-finite]"},

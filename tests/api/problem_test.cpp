@@ -198,7 +198,9 @@ TEST(OptionWords, HaveFormsThatStartWithTheirNames) {
   for (const api::OptionWord& option : api::option_words()) {
     EXPECT_TRUE(option.form.starts_with(option.name)) << option.name;
     EXPECT_EQ(option.form.find('=') != std::string_view::npos,
-              option.takes_value || (option.read == nullptr && option.form != option.name))
+              option.value == api::Value::needed ||
+                  (option.form != option.name &&
+                   (option.read == nullptr || option.value == api::Value::optional)))
         << option.name;
   }
 }

@@ -147,7 +147,7 @@ class BadTensors(Untouched):
 
     def test_options(self):
         for words in ["cuasal", "window=1", "causal causal", "varlen", "seqlens", "chunk=-1",
-                      "softcap=30", "layout=sbhd", "o=f16", "h8", "scale=nan"]:
+                      "page=16", "layout=sbhd", "o=f16", "h8", "scale=nan"]:
             with self.subTest(words):
                 self.refuse_tensors(words.split("=", maxsplit=1)[0].split()[0], words)
 

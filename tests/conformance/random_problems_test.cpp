@@ -33,6 +33,28 @@ Mask random_mask(Draw& draw) {
   return mask;
 }
 
+PairAxes random_axes(Draw& draw) {
+  return {true, draw.one_in(2), draw.one_in(2), draw.one_in(2), draw.one_in(2)};
+}
+
+void add_pair_options(Draw& draw, Problem& p) {
+  if (draw.one_in(4)) p.score.softcap = static_cast<double>(draw.in(1, 60)) / 2.0;
+  if (draw.one_in(4)) p.alibi = true;
+  if (draw.one_in(4)) p.bias = random_axes(draw);
+  if (p.bias.given) p.bias_dtype = draw.one_in(2) ? p.dtype : DType::f32;
+  if (draw.one_in(4)) p.allowed = random_axes(draw);
+  if (draw.one_in(4)) p.intervals = Intervals::drawn;
+  if (draw.one_in(4)) {
+    p.mask.block_q = draw.in(1, draw.one_in(2) ? 20 : 200);
+    p.mask.block_k = draw.in(1, draw.one_in(2) ? 20 : 200);
+  }
+  if (draw.one_in(4)) p.sink_logits = true;
+  if (draw.one_in(5)) {
+    const auto seed = static_cast<std::uint64_t>(draw.in(0, 1000));
+    p.dropout = {static_cast<double>(draw.in(1, 99)) / 100.0, seed, seed};
+  }
+}
+
 Problem random_problem(Draw& draw) {
   Problem p;
   p.batch = draw.in(1, 3);
@@ -46,6 +68,7 @@ Problem random_problem(Draw& draw) {
   p.o_dtype = draw.one_in(2) ? p.dtype : DType::f32;
   p.mask = random_mask(draw);
   if (draw.one_in(6)) p.score.scale = static_cast<double>(draw.in(-10, 10)) / 20.0;
+  add_pair_options(draw, p);
   p.storage = static_cast<Storage>(draw.in(0, 2));
   p.layout = static_cast<Layout>(draw.in(0, 1));
   return p;

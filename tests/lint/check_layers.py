@@ -11,7 +11,8 @@ import re
 import tree
 
 # What attention means, and what memory is: all that kernels may know of the public surface.
-MEANING = ["strobe/mask.hpp", "strobe/score.hpp", "strobe/tensor.hpp", "strobe/error.hpp"]
+MEANING = ["strobe/dropout.hpp", "strobe/mask.hpp", "strobe/score.hpp", "strobe/tensor.hpp",
+           "strobe/error.hpp"]
 INSIDE = ["strobe/", "api/", "plan/", "reference/", "semantics/", "cpu/"]
 
 # The longest matching folder decides. A name ending in "/" lets in the whole folder.

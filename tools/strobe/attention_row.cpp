@@ -11,7 +11,7 @@
 #include <string_view>
 
 #include "messages.hpp"
-#include "semantics/number_formats.hpp"
+#include "semantics/score_rule.hpp"
 
 namespace strobe::tool {
 namespace {
@@ -96,16 +96,18 @@ std::vector<double> attention_row(const ForwardParams& p, const RowName& name) {
   const std::int64_t q = p.q_strides.offset(s.batch, s.first_q + name.row, name.head);
   const double lse = load_element(p.lse, p.lse_dtype,
                                   p.lse_strides.offset(s.batch, s.first_q + name.row, name.head));
-  const Keys keys = p.mask.keys(name.row, s.lengths);
+  const Keys keys = row_keys(p, s, name.head, name.row);
   std::vector<double> weights(static_cast<std::size_t>(s.lengths.k), 0.0);
   for (std::int64_t key = 0; key < s.lengths.k; ++key) {
-    if (!keys.contains(key)) continue;
+    const Pair pair{s, name.head, name.row, key};
+    if (!keys.contains(key) || !pair_visible(p, pair)) continue;
     const std::int64_t k = p.k_strides.offset(s.batch, s.first_k + key, p.kv_head(name.head));
     double dot = 0;
     for (std::int64_t d = 0; d < p.head_dim; ++d) {
       dot += load_element(p.q, p.dtype, q + d) * load_element(p.k, p.dtype, k + d);
     }
-    weights[static_cast<std::size_t>(key)] = std::exp(p.softmax_scale * dot - lse);
+    weights[static_cast<std::size_t>(key)] =
+        std::exp(score_rule(p, pair, p.softmax_scale * dot) - lse);
   }
   return weights;
 }

@@ -15,6 +15,7 @@ struct Run {
   int group = 0;
   int groups = 0;
   bool masked = false;
+  bool blocks = false;  // some pair of it is hidden by the block map
 
   STROBE_INLINE bool covers(int g) const { return g >= group && g < group + groups; }
 };
@@ -24,36 +25,69 @@ struct Runs {
   Run run[kTileK / 16];
 };
 
+/// What the rows of lane group g see of some keys: by their intervals, and by the block map.
+struct Sight {
+  Tile intervals = Tile::Empty;
+  Tile blocks = Tile::Full;
+  bool empty() const { return intervals == Tile::Empty || blocks == Tile::Empty; }
+};
+
+template <class C>
+STROBE_INLINE Sight sight(const ForwardParams& p, const ForwardTask& task, const TileRows& rows,
+                          int g, Range keys) {
+  Sight sight{classify(rows.group[g], keys), Tile::Full};
+  if (p.blocks.given() && sight.intervals != Tile::Empty) {
+    const int left = rows.count - g * C::kLanes;
+    sight.blocks = block_tile(p, task, rows.first_row + g * C::kLanes,
+                              left < C::kLanes ? left : C::kLanes, keys);
+  }
+  return sight;
+}
+
+/// The lane groups that see something of 16 keys, and what must be masked of them.
+template <class C>
+STROBE_INLINE Run plan_run(const ForwardParams& p, const ForwardTask& task, const TileRows& rows,
+                           std::int64_t block_begin, int begin) {
+  const Range keys{block_begin + begin, block_begin + begin + C::kChunk};
+  Run run{begin, begin + C::kChunk, 0, 0, false, false};
+  int first = C::kGroups, last = -1;
+  for (int g = 0; g < C::kGroups; ++g) {
+    if (sight<C>(p, task, rows, g, keys).empty()) continue;
+    if (first > g) first = g;
+    last = g;
+  }
+  if (last < 0) return run;
+  if (first > 0) last = C::kGroups - 1;  // a prefix or a suffix of the groups
+  for (int g = first; g <= last; ++g) {
+    const Sight seen = sight<C>(p, task, rows, g, keys);
+    run.masked |= seen.intervals != Tile::Full;
+    run.blocks |= seen.blocks != Tile::Full;
+  }
+  run.group = first;
+  run.groups = last - first + 1;
+  run.masked |= run.groups <= C::kGroups / 2;  // narrow tiles are always masked: fewer kernels
+  return run;
+}
+
 /// The runs of one query tile in the key block that begins at `block_begin`.
 template <class C>
-STROBE_INLINE void plan_runs(const TileRows& rows, std::int64_t block_begin, Runs& runs) {
+STROBE_INLINE void plan_runs(const ForwardParams& p, const ForwardTask& task, const TileRows& rows,
+                             std::int64_t block_begin, Runs& runs) {
   runs.count = 0;
-  if (classify(rows.all, {block_begin, block_begin + kTileK}) == Tile::Full &&
-      rows.count > C::kTileQ - C::kLanes) {
-    runs.run[0] = {0, kTileK, 0, C::kGroups, false};
+  const Range block{block_begin, block_begin + kTileK};
+  if (classify(rows.all, block) == Tile::Full && rows.count > C::kTileQ - C::kLanes &&
+      block_tile(p, task, rows.first_row, rows.count, block) == Tile::Full) {
+    runs.run[0] = {0, kTileK, 0, C::kGroups, false, false};
     runs.count = 1;
     return;
   }
   for (int begin = 0; begin < kTileK; begin += C::kChunk) {
-    const Range keys{block_begin + begin, block_begin + begin + C::kChunk};
-    int first = C::kGroups, last = -1;
-    bool masked = false;
-    for (int g = 0; g < C::kGroups; ++g) {
-      const Tile kind = classify(rows.group[g], keys);
-      if (kind == Tile::Empty) continue;
-      if (first > g) first = g;
-      last = g;
-      masked |= kind == Tile::Partial;
-    }
-    if (last < 0) continue;
-    if (first > 0) last = C::kGroups - 1;  // a prefix or a suffix of the groups
-    for (int g = first; g <= last; ++g) masked |= classify(rows.group[g], keys) != Tile::Full;
-    const int groups = last - first + 1;
-    masked |= groups <= C::kGroups / 2;  // narrow tiles are always masked: fewer kernels
-    const Run next{begin, begin + C::kChunk, first, groups, masked};
+    const Run next = plan_run<C>(p, task, rows, block_begin, begin);
+    if (next.groups == 0) continue;
     Run* const previous = runs.count > 0 ? &runs.run[runs.count - 1] : nullptr;
     if (previous != nullptr && previous->end == begin && previous->group == next.group &&
-        previous->groups == next.groups && previous->masked == masked) {
+        previous->groups == next.groups && previous->masked == next.masked &&
+        previous->blocks == next.blocks) {
       previous->end = next.end;
     } else {
       runs.run[runs.count++] = next;
@@ -74,6 +108,23 @@ struct Limits {
     const auto window = Simd::between(begin + lane, key, end + lane);
     if (!sinks) return window;
     return Simd::either(window, Simd::between(sink_begin + lane, key, sink_end + lane));
+  }
+};
+
+/// Limits, and what masks pairs besides: for the slow way around non-finite values.
+struct Seen {
+  const Limits& limits;
+  const std::uint64_t* pairs;  // of each key of the block, a bit for each row; null: all set
+
+  STROBE_INLINE typename Simd::Bits visible(int lane, int key) const {
+    const auto inside = limits.visible(lane, key);
+    if (pairs == nullptr) return inside;
+    alignas(64) float hidden[Simd::kLanes];
+    for (int i = 0; i < Simd::kLanes; ++i)
+      hidden[i] = (pairs[key] >> (lane + i) & 1) != 0 ? 0.0f : 1.0f;
+    const auto masked = Simd::set(1.0f);
+    const auto x = Simd::select(inside, Simd::load(hidden), masked);
+    return Simd::equal(x, Simd::zero());
   }
 };
 

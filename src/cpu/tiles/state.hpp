@@ -103,16 +103,24 @@ STROBE_NOINLINE void fold(const TileState& total, const TileState& leaf, float s
   }
 }
 
-/// o / row_sum as rows of Out; an empty row divides by nothing and stays 0.
+/// Rows of an output.
+template <class Out>
+struct Destination {
+  Out* to = nullptr;
+  std::int64_t stride = 0;  // elements
+  int rows = 0;
+};
+
+/// gain * o / row_sum as rows of Out; an empty row divides by nothing and stays 0.
 template <class C, class Out>
-STROBE_NOINLINE void store_o(const TileState& state, Out* to, std::int64_t stride, int rows,
-                             int head_dim_v) {
+STROBE_NOINLINE void store_o(const TileState& state, const Destination<Out>& out, int head_dim_v,
+                             float gain) {
   using Vec = typename Simd::Vec;
   Vec r[C::kLanes];
-  for (int lane = 0; lane < rows; lane += C::kLanes) {
+  for (int lane = 0; lane < out.rows; lane += C::kLanes) {
     const Vec sum = Simd::load(state.row_sum + lane);
     const Vec inverse =
-        Simd::select(Simd::equal(sum, Simd::zero()), Simd::zero(), Simd::div(Simd::set(1.0f), sum));
+        Simd::select(Simd::equal(sum, Simd::zero()), Simd::zero(), Simd::div(Simd::set(gain), sum));
     for (int dim = 0; dim < head_dim_v; dim += C::kLanes) {
       const int left = head_dim_v - dim < C::kLanes ? head_dim_v - dim : C::kLanes;
       STROBE_UNROLL(16)
@@ -122,24 +130,39 @@ STROBE_NOINLINE void store_o(const TileState& state, Out* to, std::int64_t strid
       Simd::transpose(r);
       STROBE_UNROLL(16)
       for (int i = 0; i < C::kLanes; ++i)
-        if (lane + i < rows) Simd::store_row(to + (lane + i) * stride + dim, r[i], left);
+        if (lane + i < out.rows)
+          Simd::store_row(out.to + (lane + i) * out.stride + dim, r[i], left);
     }
   }
 }
 
-/// lse = ln 2 * (scale * row_max + log2 row_sum); a row that saw nothing has -inf.
+/// A sink logit, and the same in the kernel's units.
+struct Sink {
+  float logit = 0.0f;
+  float score = kMasked;  // not above kMasked: none
+};
+
+/// lse = ln 2 * (scale * row_max + log2 row_sum); a row that saw nothing has -inf, or exactly the
+/// sink logit.
 template <class C>
-STROBE_NOINLINE void store_lse(const TileState& state, float scale, float* to, std::int64_t stride,
-                               int rows) {
+STROBE_NOINLINE void store_lse(const TileState& state, float scale, const Sink& sink,
+                               const Destination<float>& out) {
   using Vec = typename Simd::Vec;
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   alignas(64) float lse[C::kLanes];
-  for (int lane = 0; lane < rows; lane += C::kLanes) {
+  for (int lane = 0; lane < out.rows; lane += C::kLanes) {
     const Vec sum = Simd::load(state.row_sum + lane);
-    const Vec log2 = Simd::fma(Simd::load(state.row_max + lane), Simd::set(scale), Simd::log2(sum));
-    const Vec natural = Simd::mul(log2, Simd::set(0.693147181f));
+    const Vec row_max = Simd::load(state.row_max + lane);
+    const Vec log2 = Simd::fma(row_max, Simd::set(scale), Simd::log2(sum));
+    Vec natural = Simd::mul(log2, Simd::set(0.693147181f));
+    if (sink.score > kMasked) {
+      const Vec alone =
+          Simd::select(Simd::equal(sum, Simd::set(1.0f)), Simd::set(sink.logit), natural);
+      natural = Simd::select(Simd::equal(row_max, Simd::set(sink.score)), alone, natural);
+    }
     Simd::store(lse, Simd::select(Simd::equal(sum, Simd::zero()), Simd::set(-kInfinity), natural));
-    for (int i = 0; i < C::kLanes && lane + i < rows; ++i) to[(lane + i) * stride] = lse[i];
+    for (int i = 0; i < C::kLanes && lane + i < out.rows; ++i)
+      out.to[(lane + i) * out.stride] = lse[i];
   }
 }
 

@@ -108,7 +108,7 @@ STROBE_NOINLINE bool any_nonfinite(const ValueTile<C>& t, int begin, int end) {
 /// keep their bits.
 template <class C>
 STROBE_NOINLINE void value_tile_guarded(const ValueTile<C>& t, const Runs& runs,
-                                        const Limits& limits) {
+                                        const Seen& limits) {
   using Vec = typename Simd::Vec;
   for (int dim = 0; dim < t.dims; ++dim)
     for (int g = 0; g < C::kGroups; ++g) {
