@@ -19,7 +19,7 @@ namespace strobe {
 namespace {
 
 constexpr double kMaxNmse = 5e-4;
-constexpr int kSampleOfEachHeadDim = 3;
+constexpr int kSampleOfEachHeadDim = 2;
 
 TEST(GgmlGrid, HasEveryPointOnce) {
   const std::vector<std::string> cases = testing::GgmlGrid::cases();
@@ -59,10 +59,11 @@ bool whole_grid() {
 class GgmlAttention : public testing::OnBackend {};
 
 TEST_P(GgmlAttention, IsAsCloseToFloat64AsGgmlAsks) {
-  constexpr std::uint64_t kSeed = 1;
-  for (const std::string& text : whole_grid() ? shuffled_cases(kSeed) : sample(kSeed)) {
+  std::uint64_t seed = 0;  // of its own for each backend: together they see more
+  for (const char letter : backend()) seed = 31 * seed + static_cast<unsigned char>(letter);
+  for (const std::string& text : whole_grid() ? shuffled_cases(seed) : sample(seed)) {
     const harness::CheckResult result =
-        harness::check_forward(Problem::parse(text), kSeed, backend(), /*threads=*/2);
+        harness::check_forward(Problem::parse(text), /*seed=*/1, backend(), /*threads=*/2);
     const double root = result.comparison.o.rel_rms;
     EXPECT_GT(result.comparison.values, 0) << text;
     EXPECT_LE(root * root, kMaxNmse) << result.to_string();

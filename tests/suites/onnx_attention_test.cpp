@@ -70,7 +70,8 @@ void for_each_index(const Shape& shape, What&& what) {
 class OnnxAttention : public ::testing::TestWithParam<std::tuple<OnnxRun, std::string>> {};
 
 TEST_P(OnnxAttention, GivesWhatOnnxExpects) {
-  const auto& [run, backend] = GetParam();
+  const OnnxRun& run = std::get<0>(GetParam());
+  const std::string& backend = std::get<1>(GetParam());
   if (const std::string words = testing::waits_for(run.text); !words.empty())
     GTEST_SKIP() << "waiting for: " << words;
   const Problem problem = Problem::parse(run.text);
