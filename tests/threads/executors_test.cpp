@@ -74,12 +74,14 @@ constexpr Executor kExecutors[] = {
     {"more_calls_than_asked",
      [](void*, int workers, Parallel::Body body, void* argument) {
        std::vector<std::thread> threads;
+       threads.reserve(static_cast<std::size_t>(workers) + 3);
        for (int i = 0; i < workers + 3; ++i) threads.emplace_back(body, argument);
        for (std::thread& thread : threads) thread.join();
      }},
     {"the_last_begins_when_the_others_are_done",
      [](void*, int workers, Parallel::Body body, void* argument) {
        std::vector<std::thread> threads;
+       threads.reserve(static_cast<std::size_t>(workers));
        for (int i = 1; i < workers; ++i) threads.emplace_back(body, argument);
        for (std::thread& thread : threads) thread.join();
        body(argument);
