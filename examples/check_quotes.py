@@ -31,7 +31,9 @@ def main():
         words = shlex.split(command)
         if words[0] not in programs:
             sys.exit(f"{words[0]} is not among the programs {', '.join(sorted(programs))}")
-        run = subprocess.run([programs[words[0]], *words[1:]], capture_output=True, text=True,
+        program = programs[words[0]]
+        runner = [sys.executable, "-B"] if program.suffix == ".py" else []
+        run = subprocess.run([*runner, program, *words[1:]], capture_output=True, text=True,
                              check=False)
         if run.returncode != 0:
             sys.exit(f"{command}: exit status {run.returncode}: {run.stderr}")

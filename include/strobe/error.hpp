@@ -8,6 +8,7 @@
 
 namespace strobe {
 
+/// What kind of trouble it is.
 enum class Code : std::int32_t {
   invalid_argument = 1,  ///< the caller's mistake: shapes, types, overlaps, lengths
   unsupported = 2,       ///< a right question that no kernel of this build or machine answers

@@ -47,11 +47,13 @@ class ThreadPool {
   std::unique_ptr<State> state_;
 };
 
+/// What a plan is made for, besides its problem.
 struct PlanOptions {
   int threads = 1;        ///< how many workers share the work; sets the workspace
   std::string backend{};  ///< "cpu", "cpu:portable", "cpu:avx512", "cpu:avx512bf16"; empty: best
 };
 
+/// Made once, run often, from many threads at once. Keeps no pointer to tensors or workspace.
 class Plan {
  public:
   /// Throws Error(unsupported) when no kernel takes the problem (the message says what would),

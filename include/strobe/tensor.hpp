@@ -12,6 +12,7 @@
 
 namespace strobe {
 
+/// The type of a tensor's elements. none: no tensor, or a C++ type that no tensor has.
 enum class DType : std::int32_t { none = 0, f32, f16, bf16, f64, i32, boolean, u64 };
 
 /// Bytes of one element; 0 for DType::none.
