@@ -48,8 +48,9 @@ class ThreadPool {
 };
 
 struct PlanOptions {
-  int threads = 1;        ///< how many workers share the work; sets the workspace
-  std::string backend{};  ///< "cpu", "cpu:portable", "cpu:avx512", "cpu:avx512bf16"; empty: best
+  int threads = 1;  ///< how many workers share the work; sets the workspace
+  /// "cpu", "cpu:portable", "cpu:avx2", "cpu:avx512", "cpu:avx512bf16"; empty: the best there is
+  std::string backend{};
 };
 
 class Plan {

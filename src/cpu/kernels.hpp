@@ -11,6 +11,9 @@ namespace strobe::cpu {
 namespace portable {
 extern const ForwardKernel kForward[2];
 }
+namespace avx2 {
+extern const ForwardKernel kForward[2];
+}
 namespace avx512 {
 extern const ForwardKernel kForward[2];
 }

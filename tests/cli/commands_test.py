@@ -64,7 +64,6 @@ class BadArguments(ToolTest):
         for arguments, named in [
             (["check", "h1 q8 d8 softcap=30"], "softcap"),
             (["check", "h1 q8 d8 f16"], "f16"),
-            (["check", "h1 q8 d8", "--backend", "cpu:avx2"], "cpu:avx2"),
             (["check", "h1 q8 d8", "--backend", "cuda"], "cuda"),
             (["check", "h1 q8 d8", "--backend", "cuda:1"], "cuda:1"),
             (["bench", "h1 q8 d8", "--op", "backward"], "backward"),

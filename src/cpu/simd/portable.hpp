@@ -104,7 +104,6 @@ struct Simd {
   static STROBE_INLINE void prefetch_write(const void*) {}
 
   static STROBE_INLINE Vec exp2(Vec x, const Exp2Constants*) { return exp2_exact_one(x); }
-  static STROBE_INLINE Vec exp2_coarse(Vec x, const Exp2Constants*) { return exp2_exact_one(x); }
   /// 2^x, 0 below 2^-126, exactly 1 at 0, error 2.1e-7; minimax polynomial on [-.5, .5].
   static STROBE_INLINE Vec exp2_exact_one(Vec x) {
     constexpr float kLeast = -126.0f;

@@ -49,7 +49,7 @@ STROBE_INLINE void plan_runs(const TileRows& rows, std::int64_t block_begin, Run
     if (first > 0) last = C::kGroups - 1;  // a prefix or a suffix of the groups
     for (int g = first; g <= last; ++g) masked |= classify(rows.group[g], keys) != Tile::Full;
     const int groups = last - first + 1;
-    masked |= groups <= C::kGroups / 2;  // narrow tiles are always masked: fewer kernels
+    masked |= groups <= C::kNarrow;  // edges are always masked: fewer kernels
     const Run next{begin, begin + C::kChunk, first, groups, masked};
     Run* const previous = runs.count > 0 ? &runs.run[runs.count - 1] : nullptr;
     if (previous != nullptr && previous->end == begin && previous->group == next.group &&
