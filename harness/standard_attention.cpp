@@ -147,7 +147,7 @@ void attend(const ForwardParams& p, const Head& h, Range range) {
   for (std::int64_t row = 0; row < rows; ++row) {
     const Columns seen = columns_of(p.mask.keys(range.begin + row, n));
     float* const s = scores.data + row * scores.row;
-    const float lse = softmax_row(s, n.k, seen, p.dtype == DType::bf16);
+    const float lse = softmax_row(s, n.k, seen, p.dtype);
     store_lse(p, h, range.begin + row, lse);
   }
   multiply({scores.data, scores.row}, h.v, o, {rows, p.head_dim_v, n.k});
@@ -198,9 +198,9 @@ struct StandardAttention::State {
 
 StandardAttention::StandardAttention(const ForwardParams& p, int threads)
     : state_(std::make_unique<State>()) {
-  if (p.dtype != DType::f32 && p.dtype != DType::bf16) {
-    throw api::error("dtype-later", fmt::format("{}: the type is {}; it takes f32 and bf16", kWhere,
-                                                name_of(p.dtype)));
+  if (p.dtype != DType::f32 && p.dtype != DType::f16 && p.dtype != DType::bf16) {
+    throw api::error("dtype-later", fmt::format("{}: the type is {}; it takes f32, f16 and bf16",
+                                                kWhere, name_of(p.dtype)));
   }
   const std::int64_t held = matrices(p.batch * p.num_heads, std::max(1, threads));
   const Lengths most = longest(p);

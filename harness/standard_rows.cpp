@@ -84,7 +84,7 @@ void standard_rows(const ForwardParams& p, const StandardRows& which, float* o, 
   for (std::int64_t row = 0; row < rows; ++row) {
     const Columns keys = columns_of(p.mask.keys(which.first + row, s.lengths));
     const Columns columns{seen.columns(keys.sinks), seen.columns(keys.window)};
-    lse[row] = softmax_row(scores.data() + row * n, n, columns, p.dtype == DType::bf16);
+    lse[row] = softmax_row(scores.data() + row * n, n, columns, p.dtype);
   }
   multiply_in_order({scores.data(), n}, {v.data(), p.head_dim_v}, {o, p.head_dim_v},
                     {rows, p.head_dim_v, n}, 1.0f);

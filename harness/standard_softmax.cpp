@@ -25,7 +25,7 @@ Columns columns_of(const Keys& keys) {
   return columns;
 }
 
-float softmax_row(float* s, std::int64_t n, const Columns& seen, bool to_bf16) {
+float softmax_row(float* s, std::int64_t n, const Columns& seen, DType type) {
   const VectorLoops& loops = best_vector_loops();
   const auto& [sinks, window] = seen;
   const std::int64_t window_begin = window.empty() ? n : window.begin;
@@ -38,8 +38,8 @@ float softmax_row(float* s, std::int64_t n, const Columns& seen, bool to_bf16) {
                                  loops.largest(s + window.begin, window.size()));
   const float row_sum = loops.exp_sum(s + sinks.begin, sinks.size(), row_max) +
                         loops.exp_sum(s + window.begin, window.size(), row_max);
-  loops.scale(s + sinks.begin, sinks.size(), 1.0f / row_sum, to_bf16);
-  loops.scale(s + window.begin, window.size(), 1.0f / row_sum, to_bf16);
+  loops.scale(s + sinks.begin, sinks.size(), 1.0f / row_sum, type);
+  loops.scale(s + window.begin, window.size(), 1.0f / row_sum, type);
   return row_max + std::log(row_sum);
 }
 
@@ -49,8 +49,11 @@ void widen_rows(const Rows& from, Range range, float* to) {
     if (from.dtype == DType::f32) {
       std::copy_n(static_cast<const float*>(from.data) + at, from.dim, to);
     } else {
-      const auto* const in = static_cast<const bfloat16*>(from.data) + at;
-      for (std::int64_t d = 0; d < from.dim; ++d) to[d] = in[d];
+      const auto widen = [&](const auto* in) { std::copy_n(in + at, from.dim, to); };
+      if (from.dtype == DType::f16)
+        widen(static_cast<const float16*>(from.data));
+      else
+        widen(static_cast<const bfloat16*>(from.data));
     }
   }
 }

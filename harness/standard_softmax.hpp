@@ -30,8 +30,8 @@ struct Columns {
 Columns columns_of(const Keys& keys);
 
 /// Turns a row of n scores into probabilities in place, 0 in every column that the row does not
-/// see, and rounds them to bf16 where P has that type; returns lse (-inf where it sees none).
-float softmax_row(float* s, std::int64_t n, const Columns& seen, bool to_bf16);
+/// see, and rounds them to P's type, f32, f16 or bf16; returns lse (-inf where it sees none).
+float softmax_row(float* s, std::int64_t n, const Columns& seen, DType type);
 
 /// Where rows of `dim` elements lie: `first` is the offset of row 0, in elements.
 struct Rows {

@@ -277,7 +277,7 @@ class ForwardTile {
     if (p_.o_dtype == DType::f32)
       store_o<C>(state, static_cast<float*>(p_.o) + offset, p_.o_strides.row, rows.count, dims);
     else
-      store_o<C>(state, static_cast<bfloat16*>(p_.o) + offset, p_.o_strides.row, rows.count, dims);
+      store_o<C>(state, static_cast<Element*>(p_.o) + offset, p_.o_strides.row, rows.count, dims);
     if (p_.lse != nullptr)
       store_lse<C>(state, scale_.score,
                    static_cast<float*>(p_.lse) + p_.lse_strides.offset(n.batch, row, task_.head),

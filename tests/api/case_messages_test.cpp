@@ -13,7 +13,7 @@ TEST_P(CaseMessage, SaysWhatIsWrong) { expect_message(GetParam()); }
 const Provocation kProvocations[] = {
     {"UnknownWord", [] { Problem::parse("b2 h8 q4 d8 hurry"); },
      "strobe::Problem::parse: word 5 \"hurry\" is not a word of the case grammar; sizes are "
-     "b h q k d with a number, types f32 and bf16, options causal window chunk prefix "
+     "b h q k d with a number, types f32, f16 and bf16, options causal window chunk prefix "
      "sink_tokens align scale o varlen seqlens layout determinism [case-word]"},
     {"NearMiss", [] { Problem::parse("h8 q4 d8 cuasal"); },
      "strobe::Problem::parse: word 4 \"cuasal\" is not a word of the case grammar; did you "
@@ -24,7 +24,7 @@ const Provocation kProvocations[] = {
     {"LongAndUnprintableWord",
      [] { Problem::parse("h8 q4 d8 \x01zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz"); },
      "strobe::Problem::parse: word 4 \"?zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz...\" is not "
-     "a word of the case grammar; sizes are b h q k d with a number, types f32 and bf16, "
+     "a word of the case grammar; sizes are b h q k d with a number, types f32, f16 and bf16, "
      "options causal window chunk prefix sink_tokens align scale o varlen seqlens layout "
      "determinism [case-word]"},
     {"RepeatedSize", [] { Problem::parse("h8 q4 d8 h8"); },
@@ -149,9 +149,9 @@ const Provocation kProvocations[] = {
     {"LaterFlag", [] { Problem::parse("h8 q4 d8 alibi"); },
      "strobe::Problem::parse: word 4 \"alibi\" asks for alibi, which this version does not "
      "answer yet; leave it out [case-later]"},
-    {"LaterType", [] { Problem::parse("h8 q4 d8 f16"); },
-     "strobe::Problem::parse: word 4 \"f16\" is a type that this version does not compute "
-     "in yet; take f32 or bf16 [case-later]"},
+    {"LaterType", [] { Problem::parse("h8 q4 d8 f64"); },
+     "strobe::Problem::parse: word 4 \"f64\" is a type that this version does not compute "
+     "in yet; take f32, f16 or bf16 [case-later]"},
     {"OutputNarrowerThanInput", [] { Problem::parse("h8 q4 d8 o=bf16"); },
      "strobe::Problem::parse: o is bf16 and q is f32; o must have q's type or f32 "
      "[dtype-output]"},
@@ -171,7 +171,7 @@ TEST(CaseMessages, LaterWordsAreUnsupported) {
   for (const char* const word :
        {"softcap=30", "alibi", "bias=1,h,q,k", "allowed=b,1,q,k", "intervals", "intervals=full",
         "blocks=64/128", "sink_logits", "dropout=0.1,7,3", "page=16", "kv=int8:token", "append",
-        "rotary=128,interleaved,500000", "f16", "f64"}) {
+        "rotary=128,interleaved,500000", "f64"}) {
     try {
       Problem::parse(std::string("h8 q4 d8 ") + word);
       ADD_FAILURE() << word << " was taken";

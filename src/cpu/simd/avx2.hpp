@@ -92,6 +92,9 @@ struct Avx2 {
   static STROBE_INLINE Vec load_row(const bfloat16* p, int count) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(load_halves(p, count)), 16));
   }
+  static STROBE_INLINE Vec load_row(const float16* p, int count) {
+    return _mm256_cvtph_ps(load_halves(p, count));
+  }
   static STROBE_INLINE void store_row(float* p, Vec x, int count) {
     if (count >= kLanes)
       _mm256_storeu_ps(p, x);
@@ -110,6 +113,9 @@ struct Avx2 {
     store_halves(p,
                  _mm_packus_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1)),
                  count);
+  }
+  static STROBE_INLINE void store_row(float16* p, Vec x, int count) {
+    store_halves(p, _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT), count);
   }
   /// Does any lane hold NaN or infinity?
   static STROBE_INLINE bool nonfinite(Vec x) {
