@@ -25,9 +25,13 @@ constexpr std::int64_t kLeastForRms = 1000;
 
 /// The distance of neighbouring numbers of this type just above `value`.
 double ulp(double value, DType dtype) {
-  const int fraction_bits = dtype == DType::f64 ? 52 : dtype == DType::bf16 ? 7 : 23;
   if (value == 0.0 || !std::isfinite(value)) return 0.0;
-  return std::ldexp(1.0, std::ilogb(value) - fraction_bits);
+  switch (dtype) {
+    case DType::f64: return std::ldexp(1.0, std::ilogb(value) - 52);
+    case DType::bf16: return std::ldexp(1.0, std::ilogb(value) - 7);
+    case DType::f16: return std::ldexp(1.0, std::max(std::ilogb(value), -14) - 10);
+    default: return std::ldexp(1.0, std::ilogb(value) - 23);
+  }
 }
 
 /// Sums over compared elements, of one block or of many.
@@ -110,6 +114,7 @@ void compare(const Values& v, const Place& place, Output& output, Findings& mism
 double rounded(double value, DType dtype) {
   if (dtype == DType::f64) return value;
   const auto f32 = static_cast<float>(value);
+  if (dtype == DType::f16) return static_cast<float>(float16(f32));
   return dtype == DType::bf16 ? static_cast<float>(bfloat16(f32)) : f32;
 }
 
@@ -226,7 +231,8 @@ double o_tolerance(double standard_error, double largest_o, DType dtype, DType o
 }
 
 double rms_tolerance(double standard_rms, DType o_dtype) {
-  return 1.25 * standard_rms + (o_dtype == DType::bf16 ? 0x1p-9 : 0x1p-23);
+  const double slack = o_dtype == DType::bf16 ? 0x1p-9 : o_dtype == DType::f16 ? 0x1p-12 : 0x1p-23;
+  return 1.25 * standard_rms + slack;
 }
 
 double lse_tolerance(double standard_error, double largest_lse, DType dtype) {

@@ -115,31 +115,6 @@ double round_to(double value, int fraction, int min_exponent) {
   return std::ldexp(std::nearbyint(std::ldexp(value, fraction - exponent)), exponent - fraction);
 }
 
-std::uint16_t half_bits(double value) {
-  const std::uint16_t sign = std::signbit(value) ? 0x8000u : 0u;
-  if (std::isnan(value)) return sign | 0x7e00u;
-  const double size = std::abs(round_to(value, 10, -14));
-  if (size > 65504.0) return sign | 0x7c00u;
-  if (size < 0x1p-14) return static_cast<std::uint16_t>(sign | static_cast<int>(size * 0x1p24));
-  const int exponent = std::ilogb(size);
-  const int fraction = static_cast<int>((std::ldexp(size, -exponent) - 1.0) * 1024.0);
-  return static_cast<std::uint16_t>(sign | ((exponent + 15) << 10) | fraction);
-}
-
-double half_value(std::uint16_t bits) {
-  const int exponent = (bits >> 10) & 0x1f;
-  const int fraction = bits & 0x3ff;
-  double size = 0.0;
-  if (exponent == 0x1f)
-    size = fraction == 0 ? std::numeric_limits<double>::infinity()
-                         : std::numeric_limits<double>::quiet_NaN();
-  else if (exponent == 0)
-    size = std::ldexp(fraction, -24);
-  else
-    size = std::ldexp(1024 + fraction, exponent - 25);
-  return std::copysign(size, (bits & 0x8000u) != 0 ? -1.0 : 1.0);
-}
-
 template <class T>
 T load(const std::byte* at) {
   T value;
@@ -271,7 +246,7 @@ double HostTensor::get(const Shape& index) const {
     case DType::f64: return load<double>(at);
     case DType::f32: return load<float>(at);
     case DType::bf16: return static_cast<float>(load<bfloat16>(at));
-    case DType::f16: return half_value(load<std::uint16_t>(at));
+    case DType::f16: return static_cast<float>(load<float16>(at));
     case DType::i32: return load<std::int32_t>(at);
     case DType::u64: return static_cast<double>(load<std::uint64_t>(at));
     case DType::boolean: return load<std::uint8_t>(at) != 0 ? 1.0 : 0.0;
@@ -286,7 +261,7 @@ void HostTensor::set(const Shape& index, double value) {
     case DType::f64: return store(at, value);
     case DType::f32: return store(at, static_cast<float>(value));
     case DType::bf16: return store(at, bfloat16(static_cast<float>(round_to(value, 7, -126))));
-    case DType::f16: return store(at, half_bits(value));
+    case DType::f16: return store(at, float16(static_cast<float>(round_to(value, 10, -14))));
     case DType::i32: return store(at, checked_int32(value));
     case DType::u64: return store(at, static_cast<std::uint64_t>(value));
     case DType::boolean: return store(at, static_cast<std::uint8_t>(value != 0.0));

@@ -116,6 +116,7 @@ void fill_row(std::uint64_t stream, DType dtype, std::int64_t dim, std::byte* to
             values.data());
     std::byte* at = to + first * size_of(dtype);
     if (dtype == DType::f32) store_row<float>(values.data(), count, at);
+    if (dtype == DType::f16) store_row<float16>(values.data(), count, at);
     if (dtype == DType::bf16) store_row<bfloat16>(values.data(), count, at);
     if (dtype == DType::f64) store_row<double>(values.data(), count, at);
   }
@@ -302,11 +303,11 @@ Shape layout_strides(const Shape& shape, Layout layout) {
 
 TensorMap random_tensors(const Problem& problem, std::uint64_t seed) {
   const DType dtype = problem.dtype;
-  if (dtype != DType::f32 && dtype != DType::bf16 && dtype != DType::f64)
-    throw api::error(
-        "dtype-later",
-        fmt::format("strobe::random_tensors: no random tensors of {}; there are f32, bf16 and f64",
-                    name_of(dtype)));
+  if (dtype != DType::f32 && dtype != DType::f16 && dtype != DType::bf16 && dtype != DType::f64)
+    throw api::error("dtype-input",
+                     fmt::format("strobe::random_tensors: no random tensors of {}; there are f32, "
+                                 "f16, bf16 and f64",
+                                 name_of(dtype)));
   TensorMap tensors;
   if (problem.storage != Storage::dense) add_lengths(problem, seed, tensors);
   const auto add = [&](const char* name, const char* starts_name, Shape sizes) {

@@ -28,8 +28,8 @@ namespace strobe::harness {
 /// Lengths are drawn evenly from 0 to the longest, the first one full; those of k equal those of q
 /// where seqlen_q == seqlen_k. They too depend on seed, name and batch entry alone, so that varlen
 /// and seqlens pose the same sequences.
-/// Types: f32, bf16, f64. Throws Error(invalid_argument) where a size is negative or overflows or a
-/// length does not fit an i32.
+/// Types: f32, f16, bf16, f64. Throws Error(invalid_argument) where a size is negative or overflows
+/// or a length does not fit an i32.
 TensorMap random_tensors(const Problem& problem, std::uint64_t seed);
 
 /// o [batch, seqlen_q, heads, head_dim_v] in o_dtype, with the layout's strides, and lse f32

@@ -151,7 +151,7 @@ void attend(const ForwardParams& p, const Head& h, Range range) {
     for (const Range& keys : {seen.sinks, seen.window})
       rule_row(p, {h.sequence, h.head, i, keys.begin}, keys.size(), s + keys.begin);
     const auto sink = static_cast<float>(sink_logit(p, h.head));
-    store_lse(p, h, i, softmax_row(s, n.k, seen, {p.dtype == DType::bf16, sink}));
+    store_lse(p, h, i, softmax_row(s, n.k, seen, {p.dtype, sink}));
     for (const Range& keys : {seen.sinks, seen.window})
       drop_row(p, {h.sequence, h.head, i, keys.begin}, keys.size(), s + keys.begin);
   }
@@ -203,9 +203,9 @@ struct StandardAttention::State {
 
 StandardAttention::StandardAttention(const ForwardParams& p, int threads)
     : state_(std::make_unique<State>()) {
-  if (p.dtype != DType::f32 && p.dtype != DType::bf16) {
-    throw api::error("dtype-later", fmt::format("{}: the type is {}; it takes f32 and bf16", kWhere,
-                                                name_of(p.dtype)));
+  if (p.dtype != DType::f32 && p.dtype != DType::f16 && p.dtype != DType::bf16) {
+    throw api::error("dtype-later", fmt::format("{}: the type is {}; it takes f32, f16 and bf16",
+                                                kWhere, name_of(p.dtype)));
   }
   const std::int64_t held = matrices(p.batch * p.num_heads, std::max(1, threads));
   const Lengths most = longest(p);

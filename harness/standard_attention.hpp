@@ -14,8 +14,9 @@
 namespace strobe::harness {
 
 /// For every sequence and head: S = scale Q K^T by sgemm into a matrix of seqlen_q x seqlen_k
-/// floats, softmax in place (vectorised, exp good to one ulp), O = P V by sgemm. For bf16, q, k and
-/// v are widened to f32 first and the normalised P is rounded to bf16; products and sums are f32.
+/// floats, softmax in place (vectorised, exp good to one ulp), O = P V by sgemm. For f16 and bf16,
+/// q, k and v are widened to f32 first and the normalised P is rounded to that type; products and
+/// sums are f32.
 ///
 /// Threads: with as many heads (batch x num_heads) as threads, each thread takes whole heads and
 /// has a score matrix of its own; with fewer, the threads share one matrix and cut each of the
@@ -34,7 +35,7 @@ class StandardAttention {
   StandardAttention(const StandardAttention&) = delete;
   StandardAttention& operator=(const StandardAttention&) = delete;
 
-  /// Writes o (f32 or bf16) and, where given, lse. `team` has at most the threads planned for.
+  /// Writes o (f32, f16 or bf16) and, where given, lse. `team` has at most the threads planned for.
   void run(const ForwardParams& p, const Team& team);
 
   /// Bytes of the score matrices that are held.

@@ -95,7 +95,7 @@ void standard_rows(const ForwardParams& p, const StandardRows& which, float* o, 
                row_scores + to.begin);
     };
     each(rule_row);
-    lse[row] = softmax_row(row_scores, n, columns, {p.dtype == DType::bf16, sink});
+    lse[row] = softmax_row(row_scores, n, columns, {p.dtype, sink});
     each(drop_row);
   }
   multiply_in_order({scores.data(), n}, {v.data(), p.head_dim_v}, {o, p.head_dim_v},

@@ -59,8 +59,8 @@ float softmax_row(float* s, std::int64_t n, const Columns& seen, const SoftmaxOp
   const float row_sum = loops.exp_sum(s + sinks.begin, sinks.size(), row_max) +
                         loops.exp_sum(s + window.begin, window.size(), row_max) +
                         std::exp(options.sink - row_max);
-  loops.scale(s + sinks.begin, sinks.size(), 1.0f / row_sum, options.to_bf16);
-  loops.scale(s + window.begin, window.size(), 1.0f / row_sum, options.to_bf16);
+  loops.scale(s + sinks.begin, sinks.size(), 1.0f / row_sum, options.type);
+  loops.scale(s + window.begin, window.size(), 1.0f / row_sum, options.type);
   return row_max + std::log(row_sum);
 }
 
@@ -70,8 +70,11 @@ void widen_rows(const Rows& from, Range range, float* to) {
     if (from.dtype == DType::f32) {
       std::copy_n(static_cast<const float*>(from.data) + at, from.dim, to);
     } else {
-      const auto* const in = static_cast<const bfloat16*>(from.data) + at;
-      for (std::int64_t d = 0; d < from.dim; ++d) to[d] = in[d];
+      const auto widen = [&](const auto* in) { std::copy_n(in + at, from.dim, to); };
+      if (from.dtype == DType::f16)
+        widen(static_cast<const float16*>(from.data));
+      else
+        widen(static_cast<const bfloat16*>(from.data));
     }
   }
 }

@@ -40,7 +40,7 @@ void drop_row(const ForwardParams& p, const Pair& first, std::int64_t keys, floa
 
 /// What softmax_row does besides.
 struct SoftmaxOptions {
-  bool to_bf16 = false;                                  ///< P has that type
+  DType type = DType::f32;                               ///< that P is rounded to: f32, f16, bf16
   float sink = -std::numeric_limits<float>::infinity();  ///< one more score, without a column
 };
 

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "strobe/tensor.hpp"
+
 namespace strobe::harness {
 
 /// Independent chains of one operation, held in registers. `run` returns a value that depends on
@@ -28,8 +30,9 @@ struct VectorLoops {
   float (*largest)(const float* x, std::int64_t n) = nullptr;
   /// x = exp(x - shift), error 1 ulp, 0 below 2^-126; returns the sum.
   float (*exp_sum)(float* x, std::int64_t n, float shift) = nullptr;
-  /// x = factor * x, and where `to_bf16` rounded to the nearest bf16.
-  void (*scale)(float* x, std::int64_t n, float factor, bool to_bf16) = nullptr;
+  /// x = factor * x, rounded to the nearest number of the type: f32, bf16, or, where 0 <= x <= 1,
+  /// f16.
+  void (*scale)(float* x, std::int64_t n, float factor, DType type) = nullptr;
 };
 
 extern const VectorLoops kPortableLoops;

@@ -187,16 +187,27 @@ static inline __attribute__((always_inline)) Floats to_bf16(Floats x) {
   return x == x ? reinterpret_cast<Floats>(rounded) : x;
 }
 
-static void scale(float* x, std::int64_t n, float factor, bool round) {
+/// The same for numbers from 0 to 1. Those below 2^-14 are whole multiples of 2^-24, which is what
+/// adding .5 rounds to.
+static inline __attribute__((always_inline)) Floats to_f16(Floats x) {
+  const Ints bits = reinterpret_cast<Ints>(x);
+  const Ints rounded = (bits + 0xfff + ((bits >> 13) & 1)) & -0x2000;
+  const Floats tiny = (x + 0.5f) - 0.5f;
+  return x < 0x1p-14f ? tiny : x == x ? reinterpret_cast<Floats>(rounded) : x;
+}
+
+static inline __attribute__((always_inline)) Floats rounded_to(DType type, Floats x) {
+  return type == DType::bf16 ? to_bf16(x) : type == DType::f16 ? to_f16(x) : x;
+}
+
+static void scale(float* x, std::int64_t n, float factor, DType type) {
   std::int64_t at = 0;
   for (; at + kLanes <= n; at += kLanes) {
-    Floats value = load<Floats>(x + at) * factor;
-    if (round) value = to_bf16(value);
+    const Floats value = rounded_to(type, load<Floats>(x + at) * factor);
     __builtin_memcpy(x + at, &value, sizeof value);
   }
   if (at == n) return;
-  const Floats value = load_some(x + at, n - at, 0.0f) * factor;
-  store_some(x + at, round ? to_bf16(value) : value, n - at);
+  store_some(x + at, rounded_to(type, load_some(x + at, n - at, 0.0f) * factor), n - at);
 }
 
 /// Every loop of this width; the dot product is for those who have it.

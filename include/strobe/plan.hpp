@@ -49,8 +49,9 @@ class ThreadPool {
 
 /// What a plan is made for, besides its problem.
 struct PlanOptions {
-  int threads = 1;        ///< how many workers share the work; sets the workspace
-  std::string backend{};  ///< "cpu", "cpu:portable", "cpu:avx512", "cpu:avx512bf16"; empty: best
+  int threads = 1;  ///< how many workers share the work; sets the workspace
+  /// "cpu", "cpu:portable", "cpu:avx2", "cpu:avx512", "cpu:avx512bf16"; empty: the best there is
+  std::string backend{};
 };
 
 /// Made once, run often, from many threads at once. Keeps no pointer to tensors or workspace.

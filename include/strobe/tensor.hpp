@@ -61,6 +61,43 @@ struct bfloat16 {
   }
 };
 
+/// IEEE 754 binary16: 5 bits of exponent, 10 of fraction.
+struct float16 {
+  std::uint16_t bits = 0;
+
+  constexpr float16() = default;
+  /// Rounds to nearest, ties to even, and 65520 or more to infinity; a NaN stays a NaN.
+  explicit constexpr float16(float value) : bits(rounded(std::bit_cast<std::uint32_t>(value))) {}
+  constexpr operator float() const {
+    const std::uint32_t exponent = bits & 0x7c00u, fraction = bits & 0x03ffu;
+    const float sign = (bits & 0x8000u) != 0 ? -1.0f : 1.0f;
+    if (exponent == 0) return sign * (static_cast<float>(fraction) * 0x1p-24f);
+    const std::uint32_t bias = exponent == 0x7c00u ? 0x70000000u : 0x38000000u;
+    const std::uint32_t quiet = exponent == 0x7c00u && fraction != 0 ? 0x00400000u : 0u;
+    const std::uint32_t word = (std::uint32_t{bits} & 0x7fffu) << 13;
+    return std::bit_cast<float>((std::uint32_t{bits} & 0x8000u) << 16 | (word + bias) | quiet);
+  }
+
+ private:
+  static constexpr std::uint16_t rounded(std::uint32_t word) {
+    const std::uint32_t sign = (word >> 16) & 0x8000u, size = word & 0x7fffffffu;
+    if (size > 0x7f800000u)
+      return static_cast<std::uint16_t>(sign | 0x7e00u | ((size >> 13) & 0x03ffu));
+    if (size >= 0x477ff000u) return static_cast<std::uint16_t>(sign | 0x7c00u);
+    if (size >= 0x38800000u)
+      return static_cast<std::uint16_t>(sign | nearest(size - 0x38000000u, 13));
+    // Below 2^-14: whole multiples of 2^-24, and nothing below half of one.
+    const std::uint32_t exponent = size >> 23;
+    if (exponent < 102u) return static_cast<std::uint16_t>(sign);
+    return static_cast<std::uint16_t>(
+        sign | nearest((size & 0x7fffffu) | 0x800000u, static_cast<int>(126u - exponent)));
+  }
+  /// x / 2^shift to the nearest whole number, ties to even.
+  static constexpr std::uint32_t nearest(std::uint32_t x, int shift) {
+    return (x + (1u << (shift - 1)) - 1u + ((x >> shift) & 1u)) >> shift;
+  }
+};
+
 /// The element type that a C++ type stands for. Specialise it for a 16-bit type of your own:
 ///   template <> inline constexpr strobe::DType strobe::dtype_of<my::bf16> = strobe::DType::bf16;
 template <class T>
@@ -71,6 +108,8 @@ template <>
 inline constexpr DType dtype_of<double> = DType::f64;
 template <>
 inline constexpr DType dtype_of<bfloat16> = DType::bf16;
+template <>
+inline constexpr DType dtype_of<float16> = DType::f16;
 template <>
 inline constexpr DType dtype_of<std::int32_t> = DType::i32;
 template <>

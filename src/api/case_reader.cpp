@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <optional>
 
 #include "api/messages.hpp"
 
@@ -15,6 +16,13 @@ namespace {
 
 constexpr std::string_view kBlanks = " \t\r\n";
 constexpr std::string_view kSizeLetters = "bhqkd";
+
+/// The types that are computed in.
+std::optional<DType> type_named(std::string_view text) {
+  for (const DType type : {DType::f32, DType::f16, DType::bf16})
+    if (text == name_of(type)) return type;
+  return std::nullopt;
+}
 
 constexpr OptionWord kOptions[] = {
     {"causal", "causal", Value::none,
@@ -42,8 +50,8 @@ constexpr OptionWord kOptions[] = {
      }},
     {"o", "o=TYPE", Value::needed,
      [](CaseReader& r, std::string_view value) {
-       if (value != "f32" && value != "bf16") r.refuse_value("o=f32 and the type of q, k and v");
-       r.o_dtype = value == "f32" ? DType::f32 : DType::bf16;
+       r.o_dtype = type_named(value);
+       if (!r.o_dtype) r.refuse_value("o=f32 and the type of q, k and v");
      }},
     {"varlen", "varlen", Value::none,
      [](CaseReader& r, std::string_view) { r.set_storage(Storage::varlen); }},
@@ -234,14 +242,15 @@ void CaseReader::set_size(char letter, std::int64_t first, std::optional<std::in
 
 bool CaseReader::read_type() {
   const std::string_view text = word_.text;
-  if (text != "f32" && text != "bf16" && text != "f16" && text != "f64") return false;
+  const std::optional<DType> type = type_named(text);
+  if (!type && text != "f64") return false;
   note("type");
-  if (text == "f16" || text == "f64") {
-    fail(
-        "case-later", where_,
-        {word_.quoted(), " is a type that this version does not compute in yet; take f32 or bf16"});
+  if (!type) {
+    fail("case-later", where_,
+         {word_.quoted(), " is a type that this version does not compute in yet; ",
+          "take f32, f16 or bf16"});
   }
-  problem.dtype = text == "f32" ? DType::f32 : DType::bf16;
+  problem.dtype = *type;
   return true;
 }
 
@@ -385,7 +394,7 @@ void CaseReader::refuse_unknown() const {
   }
   fail("case-word", where_,
        {word_.quoted(), " is not a word of the case grammar; sizes are b h q k d with a number, ",
-        "types f32 and bf16, options", known});
+        "types f32, f16 and bf16, options", known});
 }
 
 }  // namespace strobe::api

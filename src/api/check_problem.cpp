@@ -26,14 +26,15 @@ void check_head_dim(const char* name, std::int64_t value, const char* where) {
 void check_types(const Problem& p, const char* where) {
   switch (p.dtype) {
     case DType::f32:
-    case DType::bf16: break;
     case DType::f16:
+    case DType::bf16: break;
     case DType::f64:
       fail("dtype-later", where,
            {"q, k and v are ", p.dtype, ", which this version does not compute in yet; ",
-            "take f32 or bf16"});
+            "take f32, f16 or bf16"});
     default:
-      fail("dtype-input", where, {"q, k and v are ", p.dtype, "; their type must be f32 or bf16"});
+      fail("dtype-input", where,
+           {"q, k and v are ", p.dtype, "; their type must be f32, f16 or bf16"});
   }
   if (p.o_dtype == p.dtype || p.o_dtype == DType::f32) return;
   fail("dtype-output", where,

@@ -15,20 +15,20 @@ namespace {
 cpu::Isa isa_of(const std::string& backend, const char* where) {
   using cpu::Isa;
   if (backend.empty() || backend == "cpu") return cpu::best_isa();
-  for (const Isa isa : {Isa::portable, Isa::avx512, Isa::avx512bf16}) {
+  for (const Isa isa : {Isa::portable, Isa::avx2, Isa::avx512, Isa::avx512bf16}) {
     if (backend != std::string("cpu:") + cpu::name_of(isa)) continue;
     if (!cpu::machine_has(isa))
       api::fail("backend-machine", where,
                 {"this machine cannot run ", backend, "; use backend \"cpu\" for the best it can"});
     return isa;
   }
-  if (backend == "cpu:avx2" || backend.starts_with("cuda"))
+  if (backend.starts_with("cuda"))
     api::fail("backend-later", where,
               {"this build has no backend ", backend,
-               " yet; have: cpu, cpu:portable, cpu:avx512, cpu:avx512bf16"});
+               " yet; have: cpu, cpu:portable, cpu:avx2, cpu:avx512, cpu:avx512bf16"});
   api::fail("backend-unknown", where,
             {"there is no backend \"", backend,
-             "\"; have: cpu, cpu:portable, cpu:avx512, cpu:avx512bf16"});
+             "\"; have: cpu, cpu:portable, cpu:avx2, cpu:avx512, cpu:avx512bf16"});
 }
 
 void check_threads(int threads, const char* where) {

@@ -7,9 +7,9 @@
 namespace strobe::cpu {
 
 /// Instruction sets that have kernels, each better than those before it.
-enum class Isa : std::int32_t { portable, avx512, avx512bf16 };
+enum class Isa : std::int32_t { portable, avx2, avx512, avx512bf16 };
 
-/// "portable", "avx512", "avx512bf16"
+/// "portable", "avx2", "avx512", "avx512bf16"
 const char* name_of(Isa isa);
 
 /// Asks the CPU (and the operating system, which must save the registers), once.

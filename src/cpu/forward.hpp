@@ -271,7 +271,7 @@ class ForwardTile {
     if (p_.o_dtype == DType::f32)
       store_rows(state, static_cast<float*>(p_.o) + offset, rows.count);
     else
-      store_rows(state, static_cast<bfloat16*>(p_.o) + offset, rows.count);
+      store_rows(state, static_cast<Element*>(p_.o) + offset, rows.count);
     if (p_.lse == nullptr) return;
     float* const lse =
         static_cast<float*>(p_.lse) + p_.lse_strides.offset(n.batch, row, task_.head);

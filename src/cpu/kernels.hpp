@@ -9,10 +9,13 @@
 namespace strobe::cpu {
 
 namespace portable {
-extern const ForwardKernel kForward[2];
+extern const ForwardKernel kForward[3];
+}
+namespace avx2 {
+extern const ForwardKernel kForward[3];
 }
 namespace avx512 {
-extern const ForwardKernel kForward[2];
+extern const ForwardKernel kForward[3];
 }
 namespace avx512bf16 {
 extern const ForwardKernel kForward[1];

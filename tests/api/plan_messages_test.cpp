@@ -27,11 +27,11 @@ const Provocation kProvocations[] = {
     {"NoThreadsToExplain", [] { explain(Problem::parse(kCase), {.threads = -1}); },
      "strobe::explain: threads is -1; a plan needs 1 or more [plan-threads]"},
     {"BackendOfNoKind", [] { plan_with(1, "tpu"); },
-     "strobe::Plan: there is no backend \"tpu\"; have: cpu, cpu:portable, cpu:avx512, "
-     "cpu:avx512bf16 [backend-unknown]"},
+     "strobe::Plan: there is no backend \"tpu\"; have: cpu, cpu:portable, cpu:avx2, "
+     "cpu:avx512, cpu:avx512bf16 [backend-unknown]"},
     {"BackendOfLater", [] { plan_with(1, "cuda:0"); },
      "strobe::Plan: this build has no backend cuda:0 yet; have: cpu, cpu:portable, "
-     "cpu:avx512, cpu:avx512bf16 [backend-later]"},
+     "cpu:avx2, cpu:avx512, cpu:avx512bf16 [backend-later]"},
     {"ProblemIsChecked", [] { Plan{Problem{.num_heads = 3, .num_heads_kv = 2}}; },
      "strobe::Plan: q has 3 heads and k has 2; each key head must serve the same number of "
      "query heads, so the first number must be a multiple of the second [heads-ratio]"},
@@ -118,7 +118,7 @@ TEST(PlanMessagesDeathTest, ThreadsThatTheSystemRefuses) {
 }
 
 TEST(PlanMessages, BackendThatThisMachineLacks) {
-  for (const char* const backend : {"cpu:avx512", "cpu:avx512bf16"}) {
+  for (const char* const backend : {"cpu:avx2", "cpu:avx512", "cpu:avx512bf16"}) {
     try {
       plan_with(1, backend);
     } catch (const Error& error) {

@@ -59,15 +59,16 @@ class Results(Run):
         written["o"] = written["o"].swapped(1, 2)
         self.assert_is_attention(written, tensors)
 
-    def test_bf16_gives_bf16_unless_f32_is_asked_for(self):
-        tensors = {name: files.as_bf16(tensor) for name, tensor in files.inputs().items()}
-        want = files.attention(tensors)
-        for words, dtype in [("", "BF16"), ("o=f32", "F32")]:
-            with self.subTest(dtype):
-                written = self.run_tensors(tensors, words)
-                self.assertEqual((written["o"].dtype, written["lse"].dtype), (dtype, "F32"))
-                self.assert_close(written["o"], want["o"], 0.02)
-                self.assert_close(written["lse"], want["lse"], 1e-4)
+    def test_16_bits_give_16_bits_unless_f32_is_asked_for(self):
+        for rounded, name, error in [(files.as_bf16, "BF16", 0.02), (files.as_f16, "F16", 0.003)]:
+            tensors = {key: rounded(tensor) for key, tensor in files.inputs().items()}
+            want = files.attention(tensors)
+            for words, dtype in [("", name), ("o=f32", "F32")]:
+                with self.subTest(name + words):
+                    written = self.run_tensors(tensors, words)
+                    self.assertEqual((written["o"].dtype, written["lse"].dtype), (dtype, "F32"))
+                    self.assert_close(written["o"], want["o"], error)
+                    self.assert_close(written["lse"], want["lse"], 1e-4)
 
     def test_no_keys(self):
         tensors = files.inputs(seqlen_k=0)
@@ -155,13 +156,14 @@ class NpyFiles(Run):
                    for name in ["o", "lse"]}
         self.assert_is_attention(written, tensors)
 
-    def test_bf16_is_v2(self):
-        arguments = []
-        for name, tensor in files.inputs().items():
-            files.write_npy(self.folder / f"{name}.npy", files.as_bf16(tensor))
-            arguments += [f"--{name}", self.folder / f"{name}.npy"]
-        self.strobe("run", *arguments, "--out", self.folder)
-        self.assertEqual(files.read_npy(self.folder / "o.npy").dtype, "BF16")
+    def test_bf16_is_v2_and_f16_is_f2(self):
+        for rounded, dtype in [(files.as_bf16, "BF16"), (files.as_f16, "F16")]:
+            arguments = []
+            for name, tensor in files.inputs().items():
+                files.write_npy(self.folder / f"{name}.npy", rounded(tensor))
+                arguments += [f"--{name}", self.folder / f"{name}.npy"]
+            self.strobe("run", *arguments, "--out", self.folder)
+            self.assertEqual(files.read_npy(self.folder / "o.npy").dtype, dtype)
 
     def test_beside_safetensors(self):
         tensors = files.inputs(batch=2)

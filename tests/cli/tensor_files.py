@@ -10,7 +10,7 @@ import random
 import struct
 
 CODES = {"F32": "f", "I32": "i", "F64": "d"}
-NPY_TYPES = {"F32": "<f4", "I32": "<i4", "F64": "<f8", "BF16": "|V2"}
+NPY_TYPES = {"F32": "<f4", "I32": "<i4", "F64": "<f8", "F16": "<f2", "BF16": "|V2"}
 
 
 def bf16_bytes(values):
@@ -26,6 +26,8 @@ def bf16_values(data):
 
 
 def values_of(data, dtype):
+    if dtype == "F16":
+        return struct.unpack(f"<{len(data) // 2}e", data)
     return bf16_values(data) if dtype == "BF16" else array.array(CODES[dtype], data)
 
 
@@ -47,6 +49,8 @@ class Tensor:
     def bytes(self):
         if self.dtype == "BF16":
             return bf16_bytes(self.values)
+        if self.dtype == "F16":
+            return struct.pack(f"<{len(self.values)}e", *self.values)
         return array.array(CODES[self.dtype], self.values).tobytes()
 
     def swapped(self, first, second):
@@ -75,6 +79,12 @@ def as_bf16(tensor):
     words = [struct.unpack("<I", struct.pack("<f", value))[0] for value in tensor.values]
     values = [struct.unpack("<f", struct.pack("<I", word >> 16 << 16))[0] for word in words]
     return Tensor(tensor.shape, values, "BF16")
+
+
+def as_f16(tensor):
+    """The same tensor with its values rounded to f16."""
+    code = f"<{len(tensor.values)}e"
+    return Tensor(tensor.shape, struct.unpack(code, struct.pack(code, *tensor.values)), "F16")
 
 
 def lengths(values):

@@ -59,6 +59,13 @@ std::vector<std::string> cases() {
       "h1 q1 k300 d128 bf16",
       "h1 q513 d64 bf16 causal",
       "h1 q40 d300 bf16",
+      "h1 q64 d64 f16",
+      "h1 q65 k130 d63/33 f16",
+      "h1 q33 k77 d1 f16",
+      "h1 q130 d128 f16 o=f32",
+      "h1 q513 d80 f16 causal",
+      "b4 h4/2 q150 d64 f16 varlen window=20,0",
+      "b5 h2 q90 k400 d40 f16 seqlens causal layout=bhsd",
       // no keys, no queries, no sequences
       "h1 q5 k0 d8",
       "h1 q0 k5 d8",

@@ -140,6 +140,9 @@ TEST(Tolerances, AreAsWritten) {
   EXPECT_DOUBLE_EQ(rms_tolerance(1e-3, DType::f32), 1.25e-3 + 0x1p-23);
   EXPECT_DOUBLE_EQ(rms_tolerance(1e-3, DType::bf16), 1.25e-3 + 0x1p-9);
   EXPECT_DOUBLE_EQ(lse_tolerance(0.0, 0.1, DType::f32), 0x1p-22 + 0x1p-21);
+  EXPECT_DOUBLE_EQ(rms_tolerance(1e-3, DType::f16), 1.25e-3 + 0x1p-12);
+  EXPECT_DOUBLE_EQ(o_tolerance(0.0, 0.75, DType::f16, DType::f32), 0x1p-10);
+  EXPECT_DOUBLE_EQ(o_tolerance(0.0, 1e-7, DType::f16, DType::f16), 0x1p-23);
   EXPECT_DOUBLE_EQ(lse_tolerance(0.0, 9.0, DType::bf16), 0x1p-19 + 0x1p-13);
 }
 

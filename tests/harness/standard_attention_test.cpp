@@ -149,14 +149,14 @@ TEST(StandardAttention, ScoreBytesThatOverflowAreTheLargestNumber) {
 
 TEST(StandardAttention, RefusesOtherTypes) {
   ForwardParams p;
-  p.dtype = DType::f16;
+  p.dtype = DType::f64;
   try {
     const StandardAttention standard(p, 1);
-    FAIL() << "f16 was taken";
+    FAIL() << "f64 was taken";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), Code::unsupported);
     EXPECT_STREQ(error.what(),
-                 "strobe::harness::StandardAttention: the type is f16; it takes f32 and bf16 "
+                 "strobe::harness::StandardAttention: the type is f64; it takes f32, f16 and bf16 "
                  "[dtype-later]");
   }
 }

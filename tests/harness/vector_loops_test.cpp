@@ -72,11 +72,21 @@ TEST_P(VectorLoopsOf, ScaleRoundsAsBfloat16Does) {
   for (std::int64_t n = 0; n < 70; ++n) {
     std::vector<float> rounded = falling(n);
     std::vector<float> plain = rounded;
-    loops_->scale(rounded.data(), n, 0.3f, true);
-    loops_->scale(plain.data(), n, 0.3f, false);
+    loops_->scale(rounded.data(), n, 0.3f, DType::bf16);
+    loops_->scale(plain.data(), n, 0.3f, DType::f32);
     for (std::size_t i = 0; i < plain.size(); ++i)
       EXPECT_EQ(rounded[i], static_cast<float>(bfloat16(plain[i])));
   }
+}
+
+TEST_P(VectorLoopsOf, ScaleRoundsProbabilitiesAsFloat16Does) {
+  std::vector<float> plain;
+  for (float x = 1.0f; x > 1e-9f; x *= 0.983f) plain.push_back(x);
+  plain.push_back(0.0f);
+  std::vector<float> rounded = plain;
+  loops_->scale(rounded.data(), static_cast<std::int64_t>(rounded.size()), 1.0f, DType::f16);
+  for (std::size_t i = 0; i < plain.size(); ++i)
+    EXPECT_EQ(rounded[i], static_cast<float>(float16(plain[i]))) << plain[i];
 }
 
 TEST_P(VectorLoopsOf, ReadTouchesEveryByte) {

@@ -36,7 +36,8 @@ class HardInputs : public testing::OnBackend {
   }
   static std::vector<Problem> problems() {
     return {Problem::parse("h2 q130 k700 d64"), Problem::parse("h2 q700 d40 causal"),
-            Problem::parse("h2 q130 k700 d64 bf16"), Problem::parse("h2 q700 d128 bf16 causal")};
+            Problem::parse("h2 q130 k700 d64 f16"), Problem::parse("h2 q130 k700 d64 bf16"),
+            Problem::parse("h2 q700 d128 bf16 causal")};
   }
 };
 
@@ -82,8 +83,10 @@ TEST_P(HardInputs, Denormal) {
   for (const Problem& problem : problems()) {
     if (problem.dtype == DType::bf16) continue;  // dot products read them as 0, and so would all
     TensorMap in = harness::random_tensors(problem, 1);
-    for_each(in.at("v"), [](std::int64_t, double x) { return 1e-39 * x; });
-    for_each(in.at("k"), [](std::int64_t row, double x) { return row % 3 == 0 ? 1e-40 * x : x; });
+    const double tiny = problem.dtype == DType::f16 ? 1e-6 : 1e-39;
+    for_each(in.at("v"), [&](std::int64_t, double x) { return tiny * x; });
+    for_each(in.at("k"),
+             [&](std::int64_t row, double x) { return row % 3 == 0 ? 0.1 * tiny * x : x; });
     expect_exact(problem, in, "denormal");
   }
 }
@@ -92,7 +95,8 @@ TEST_P(HardInputs, Denormal) {
 TEST_P(HardInputs, LargestFinite) {
   for (const Problem& problem : problems()) {
     TensorMap in = harness::random_tensors(problem, 1);
-    const double largest = 3.4e38 / (256.0 * static_cast<double>(problem.seqlen_k)) / 5.0;
+    const double summed = 3.4e38 / (256.0 * static_cast<double>(problem.seqlen_k));
+    const double largest = (problem.dtype == DType::f16 ? 65504.0 : summed) / 5.0;
     for_each(in.at("v"), [&](std::int64_t, double x) { return largest * std::min(x, 5.0); });
     expect_exact(problem, in, "largest values");
   }
@@ -101,8 +105,9 @@ TEST_P(HardInputs, LargestFinite) {
 TEST_P(HardInputs, LargeScores) {
   for (const Problem& problem : problems()) {
     TensorMap in = harness::random_tensors(problem, 1);
-    for_each(in.at("q"), [](std::int64_t, double x) { return 1e15 * x; });
-    for_each(in.at("k"), [](std::int64_t, double x) { return 1e15 * x; });
+    const double factor = problem.dtype == DType::f16 ? 1e4 : 1e15;
+    for_each(in.at("q"), [&](std::int64_t, double x) { return factor * x; });
+    for_each(in.at("k"), [&](std::int64_t, double x) { return factor * x; });
     testing::Outcome outcome = testing::run(problem, in, backend());
     for (std::int64_t row = 0; row < problem.seqlen_q; ++row)
       for (std::int64_t d = 0; d < problem.head_dim_v; ++d)

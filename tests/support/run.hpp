@@ -19,7 +19,8 @@ namespace strobe::testing {
 /// The CPU backends that this machine can run, by the names that the tool takes.
 inline std::vector<std::string> backends() {
   std::vector<std::string> names;
-  for (const cpu::Isa isa : {cpu::Isa::portable, cpu::Isa::avx512, cpu::Isa::avx512bf16})
+  for (const cpu::Isa isa :
+       {cpu::Isa::portable, cpu::Isa::avx2, cpu::Isa::avx512, cpu::Isa::avx512bf16})
     if (cpu::machine_has(isa)) names.push_back(std::string("cpu:") + cpu::name_of(isa));
   return names;
 }

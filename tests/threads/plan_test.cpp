@@ -108,7 +108,7 @@ TEST(Plan, WorkspaceIsIndependentOfLengthAndSmall) {
   EXPECT_EQ(bytes("h8 q4096 d64", 2), bytes("h8 q65536 d64", 2));
   EXPECT_EQ(bytes("b1000 h1 q64 d64", 1) - bytes("b1 h1 q64 d64", 1), 999u * 16u);
   constexpr std::size_t kMiB = 1u << 20;
-  for (const char* type : {"f32", "bf16"})
+  for (const char* type : {"f32", "f16", "bf16"})
     for (const std::string dims : {"1", "16", "40", "64", "80", "96", "128", "160", "192", "256"}) {
       const std::size_t limit = (std::stoi(dims) <= 128 ? 5 * kMiB / 4 : 5 * kMiB / 2) + 16;
       for (const std::string& backend : testing::backends())

@@ -27,7 +27,7 @@ int Where::thread_count() const { return threads == 0 ? available_threads() : th
 void add_backend(CLI::App& command, Where& where) {
   command.add_option(
       "--backend", where.backend,
-      "reference, cpu, cpu:portable, cpu:avx512, cpu:avx512bf16; the best if left out");
+      "reference, cpu, cpu:portable, cpu:avx2, cpu:avx512, cpu:avx512bf16; the best if left out");
 }
 
 void add_threads(CLI::App& command, Where& where) {

@@ -45,11 +45,12 @@ void check_comparable(const harness::TensorMap& in, const harness::TensorMap& ou
     const auto own = in.find(name);
     if (own == in.end()) continue;
     const DType dtype = own->second.dtype();
-    const bool readable = dtype == DType::f32 || dtype == DType::bf16 || dtype == DType::f64;
+    const bool readable =
+        dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16 || dtype == DType::f64;
     if (readable && own->second.shape() == written.shape()) continue;
     fail("report-compare",
          fmt::format("run: --report compares the input's {}, which is {} {}, with "
-                     "the run's, which is {}; accepted are f32, bf16 and f64 of that shape; "
+                     "the run's, which is {}; accepted are f32, f16, bf16 and f64 of that shape; "
                      "mend the input or leave --report out",
                      name, harness::to_string(own->second.shape()), name_of(dtype),
                      harness::to_string(written.shape())));

@@ -1,4 +1,4 @@
-// The kernels for AVX-512; bf16 is widened to f32.
+// The kernels for AVX-512; bf16 and f16 are widened to f32.
 // SPDX-License-Identifier: Apache-2.0
 #define STROBE_ISA avx512
 #include "cpu/simd/avx512.hpp"
@@ -12,7 +12,8 @@ using Simd = Avx512;
 
 namespace strobe::cpu::avx512 {
 
-constinit const ForwardKernel kForward[2] = {forward_kernel<float>("f32 FMA, 512 bits"),
-                                             forward_kernel<bfloat16>("f32 FMA, 512 bits")};
+constinit const ForwardKernel kForward[3] = {forward_kernel<float>("f32 FMA, 512 bits"),
+                                             forward_kernel<bfloat16>("f32 FMA, 512 bits"),
+                                             forward_kernel<float16>("f32 FMA, 512 bits")};
 
 }  // namespace strobe::cpu::avx512

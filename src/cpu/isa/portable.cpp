@@ -8,7 +8,8 @@
 
 namespace strobe::cpu::portable {
 
-constinit const ForwardKernel kForward[2] = {forward_kernel<float>("f32 mul + add, 128 bits"),
-                                             forward_kernel<bfloat16>("f32 mul + add, 128 bits")};
+constinit const ForwardKernel kForward[3] = {forward_kernel<float>("f32 mul + add, 128 bits"),
+                                             forward_kernel<bfloat16>("f32 mul + add, 128 bits"),
+                                             forward_kernel<float16>("f32 mul + add, 128 bits")};
 
 }  // namespace strobe::cpu::portable

@@ -90,9 +90,10 @@ struct Avx512 {
     return count >= kLanes ? _mm512_loadu_ps(p) : _mm512_maskz_loadu_ps(first(count), p);
   }
   static STROBE_INLINE Vec load_row(const bfloat16* p, int count) {
-    const __m256i half = count >= kLanes ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))
-                                         : _mm256_maskz_loadu_epi16(first(count), p);
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(load_halves(p, count)), 16));
+  }
+  static STROBE_INLINE Vec load_row(const float16* p, int count) {
+    return _mm512_cvtph_ps(load_halves(p, count));
   }
   static STROBE_INLINE void store_row(float* p, Vec x, int count) {
     if (count >= kLanes)
@@ -108,11 +109,10 @@ struct Avx512 {
         _mm512_add_epi32(word, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff))), 16);
     const __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
     half = _mm512_mask_or_epi32(half, nan, _mm512_srli_epi32(word, 16), _mm512_set1_epi32(0x40));
-    const __m256i packed = _mm512_cvtepi32_epi16(half);
-    if (count >= kLanes)
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), packed);
-    else
-      _mm256_mask_storeu_epi16(p, first(count), packed);
+    store_halves(p, _mm512_cvtepi32_epi16(half), count);
+  }
+  static STROBE_INLINE void store_row(float16* p, Vec x, int count) {
+    store_halves(p, _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT), count);
   }
   /// Does any lane hold NaN or infinity?
   static STROBE_INLINE bool nonfinite(Vec x) {
@@ -197,6 +197,17 @@ struct Avx512 {
  private:
   static STROBE_INLINE __mmask16 first(int count) {
     return static_cast<__mmask16>((1u << count) - 1u);
+  }
+  /// Sixteen 16-bit elements; those past `count` are 0 or not written.
+  static STROBE_INLINE __m256i load_halves(const void* p, int count) {
+    return count >= kLanes ? _mm256_loadu_si256(static_cast<const __m256i*>(p))
+                           : _mm256_maskz_loadu_epi16(first(count), p);
+  }
+  static STROBE_INLINE void store_halves(void* p, __m256i halves, int count) {
+    if (count >= kLanes)
+      _mm256_storeu_si256(static_cast<__m256i*>(p), halves);
+    else
+      _mm256_mask_storeu_epi16(p, first(count), halves);
   }
   /// entry[low five bits of the rounded number]
   static STROBE_INLINE Vec table(const float* entry, Vec rounded) {

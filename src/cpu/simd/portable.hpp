@@ -88,11 +88,17 @@ struct Simd {
   static STROBE_INLINE Vec load_row(const bfloat16* p, int count) {
     return lanes([&](int i) { return i < count ? widen(p[i].bits) : 0.0f; });
   }
+  static STROBE_INLINE Vec load_row(const float16* p, int count) {
+    return lanes([&](int i) { return i < count ? widen_f16(p[i].bits) : 0.0f; });
+  }
   static STROBE_INLINE void store_row(float* p, Vec x, int count) {
     for (int i = 0; i < kLanes && i < count; ++i) p[i] = x[i];
   }
   static STROBE_INLINE void store_row(bfloat16* p, Vec x, int count) {
     for (int i = 0; i < kLanes && i < count; ++i) p[i].bits = narrow(x[i]);
+  }
+  static STROBE_INLINE void store_row(float16* p, Vec x, int count) {
+    for (int i = 0; i < kLanes && i < count; ++i) p[i].bits = narrow_f16(x[i]);
   }
   static STROBE_INLINE bool nonfinite(Vec x) {
     const Vec y = x - x;  // NaN where x is not finite
@@ -104,7 +110,6 @@ struct Simd {
   static STROBE_INLINE void prefetch_write(const void*) {}
 
   static STROBE_INLINE Vec exp2(Vec x, const Exp2Constants*) { return exp2_exact_one(x); }
-  static STROBE_INLINE Vec exp2_coarse(Vec x, const Exp2Constants*) { return exp2_exact_one(x); }
   /// 2^x, 0 below 2^-126, exactly 1 at 0, error 2.1e-7; minimax polynomial on [-.5, .5].
   static STROBE_INLINE Vec exp2_exact_one(Vec x) {
     constexpr float kLeast = -126.0f;
@@ -151,6 +156,22 @@ struct Simd {
     const std::uint32_t bits = word(x);
     if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<std::uint16_t>(bits >> 16 | 0x40u);
     return static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+  }
+  // As float16 of strobe/tensor.hpp, whose functions may not be called: they are not always
+  // inlined.
+  static STROBE_INLINE float widen_f16(std::uint16_t half) {
+    const std::uint32_t size = (half & 0x7fffu) << 13, sign = (half & 0x8000u) << 16;
+    const std::uint32_t tiny = word(static_cast<float>(half & 0x3ffu) * 0x1p-24f);
+    const std::uint32_t large = size | 0x7f800000u, usual = size + 0x38000000u;
+    return value(sign | (size < 0x00800000u ? tiny : size < 0x0f800000u ? usual : large));
+  }
+  static STROBE_INLINE std::uint16_t narrow_f16(float x) {
+    const std::uint32_t bits = word(x), size = bits & 0x7fffffffu;
+    const std::uint32_t usual = (size - 0x38000000u + 0xfffu + ((size >> 13) & 1u)) >> 13;
+    const std::uint32_t tiny = word(value(size) + 0.5f) - word(0.5f);  // adding rounds to 2^-24
+    const std::uint32_t large = size > 0x7f800000u ? 0x7e00u : 0x7c00u;
+    const std::uint32_t half = size >= 0x477ff000u ? large : size < 0x38800000u ? tiny : usual;
+    return static_cast<std::uint16_t>((bits >> 16 & 0x8000u) | half);
   }
 };
 

@@ -65,7 +65,7 @@ STROBE_INLINE Run plan_run(const ForwardParams& p, const ForwardTask& task, cons
   }
   run.group = first;
   run.groups = last - first + 1;
-  run.masked |= run.groups <= C::kGroups / 2;  // narrow tiles are always masked: fewer kernels
+  run.masked |= run.groups <= C::kNarrow;  // edges are always masked: fewer kernels
   return run;
 }
 

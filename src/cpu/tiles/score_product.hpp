@@ -132,9 +132,9 @@ STROBE_INLINE void score_product_beside(const ScoreTile<C>& t, int key, int grou
   }
 }
 
-/// Fewer lane groups take more keys at a time: 4 x 4, 4 x 3, 8 x 2, 16 x 1 vectors.
-template <class C, int kKeys, int kCount>
+template <class C, int kCount>
 STROBE_NOINLINE void score_edge(const ScoreTile<C>& t, const Run& run, Beside<C>& beside) {
+  constexpr int kKeys = C::edge_keys(kCount);
   SoftmaxChunk<C> none;
   for (int key = run.begin; key < run.end; key += kKeys) {
     for (int i = 0; i < kKeys; i += C::kRows) beside.step();
@@ -153,26 +153,24 @@ STROBE_NOINLINE void score_wide(const ScoreTile<C>& t, const Run& run, Beside<C>
   }
 }
 
+/// A run of at most kCount lane groups. Fewer groups take more keys at a time: with 32 registers
+/// 4 x 4, 4 x 3, 8 x 2 or 16 x 1 vectors, with 16 of them 4 x 3, 4 x 2 or 8 x 1.
+template <class C, int kCount, int kColumns>
+STROBE_INLINE void score_run(const ScoreTile<C>& t, const Run& run, Beside<C>& beside) {
+  if constexpr (kCount > 1) {
+    if (run.groups < kCount) return score_run<C, kCount - 1, kColumns>(t, run, beside);
+  }
+  if constexpr (kCount > C::kNarrow)
+    score_wide<C, kCount, kColumns>(t, run, beside);
+  else
+    score_edge<C, kCount>(t, run, beside);
+}
+
 /// s and its row maxima for all runs of a tile, with what is pending beside it.
 template <class C, int kColumns>
 STROBE_NOINLINE void score_tile(const ScoreTile<C>& t, const Runs& runs, Beside<C>& beside) {
   for (int g = 0; g < C::kGroups; ++g) Simd::store(t.row_max + g * C::kLanes, Simd::set(kMasked));
-  for (int i = 0; i < runs.count; ++i) {
-    const Run& run = runs.run[i];
-    if (run.groups == C::kGroups)
-      score_wide<C, C::kGroups, kColumns>(t, run, beside);
-    else if constexpr (C::kGroups == 4) {
-      if (run.groups == 3)
-        score_wide<C, 3, kColumns>(t, run, beside);
-      else if (run.groups == 2)
-        score_edge<C, 8, 2>(t, run, beside);
-      else
-        score_edge<C, 16, 1>(t, run, beside);
-    } else {
-      static_assert(C::kGroups == 2);
-      score_edge<C, 8, 1>(t, run, beside);
-    }
-  }
+  for (int i = 0; i < runs.count; ++i) score_run<C, C::kGroups, kColumns>(t, runs.run[i], beside);
 }
 
 }  // namespace strobe::cpu::STROBE_ISA

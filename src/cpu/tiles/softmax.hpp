@@ -22,8 +22,8 @@ struct SoftmaxChunk {
 
   STROBE_INLINE void step(const Exp2Constants* c) {
     if constexpr (C::kDot) {
-      const Vec a = Simd::exp2_coarse(exponent(s), c);
-      const Vec b = Simd::exp2_coarse(exponent(s + C::kTileQ), c);
+      const Vec a = C::Isa::exp2_coarse(exponent(s), c);
+      const Vec b = C::Isa::exp2_coarse(exponent(s + C::kTileQ), c);
       row_sum = Simd::add(row_sum, Simd::add(a, b));
       Simd::store(p, C::Isa::pack_pairs(a, b));
       s += 2 * C::kTileQ;

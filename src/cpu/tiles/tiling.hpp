@@ -35,6 +35,14 @@ struct Tiling {
   static constexpr int kTileQ = kLanes * kGroups;
   static constexpr int kChunk = 16;  // keys at a time: softmax beside a product tile, mask edges
   static constexpr int kRows = 4;    // keys or dims of a product tile of all groups
+  static constexpr int kNarrow = kGroups / 2;  // up to so many groups a run is an edge
+
+  /// Keys of a product tile of an edge: fewer groups leave registers for more keys.
+  static constexpr int edge_keys(int groups) {
+    int keys = kRows;
+    while (2 * keys * groups <= kRows * kGroups) keys *= 2;
+    return keys;
+  }
 };
 
 /// Score of a masked pair: far below all others, and finite, because infinities would turn into NaN
