@@ -4,7 +4,8 @@ SPDX-License-Identifier: Apache-2.0
 usage: bench_table.py FOLDER [--check]      FOLDER: the files that scripts/bench_table.sh makes
 
 A section is kept for each core that was measured: running this on another core adds one. The README
-keeps the figures of a core that the goals are stated for (PEERS). With --check nothing is written, and the status is 1 if a figure is below what must be.
+keeps the figures of a core that the goals are stated for (PEERS). With --check nothing is written,
+and the status is 1 if a figure is below what must be.
 """
 
 import datetime
