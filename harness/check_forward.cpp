@@ -15,34 +15,9 @@
 namespace strobe::harness {
 namespace {
 
-/// One head of one sequence as a problem of its own: batch 1, one head.
-ForwardParams slice(const ForwardParams& p, std::int64_t batch, std::int64_t head) {
-  ForwardParams one = p;
-  const bool packed = p.cu_seqlens_q != nullptr;
-  const auto moved = [&](auto* data, DType dtype, const Strides& strides, std::int64_t of_head) {
-    using Byte = std::conditional_t<std::is_const_v<std::remove_pointer_t<decltype(data)>>,
-                                    const std::byte, std::byte>;
-    const std::int64_t offset = strides.offset(packed ? 0 : batch, 0, of_head);
-    return data == nullptr ? data : static_cast<Byte*>(data) + offset * size_of(dtype);
-  };
-  one.q = moved(p.q, p.dtype, p.q_strides, head);
-  one.k = moved(p.k, p.dtype, p.k_strides, p.kv_head(head));
-  one.v = moved(p.v, p.dtype, p.v_strides, p.kv_head(head));
-  one.o = moved(p.o, p.o_dtype, p.o_strides, head);
-  one.lse = moved(p.lse, p.lse_dtype, p.lse_strides, head);
-  one.batch = one.num_heads = one.num_heads_kv = 1;
-  if (packed) {
-    one.cu_seqlens_q += batch;
-    one.cu_seqlens_k += batch;
-  }
-  if (p.seqlens_q != nullptr) one.seqlens_q += batch;
-  if (p.seqlens_k != nullptr) one.seqlens_k += batch;
-  return one;
-}
-
 void run_reference(const ForwardParams& p, const Team& team) {
   for_each_task(team, p.batch * p.num_heads, [&](std::int64_t task, int) {
-    reference::forward(slice(p, task / p.num_heads, task % p.num_heads));
+    reference::forward_head(p, task / p.num_heads, task % p.num_heads);
   });
 }
 

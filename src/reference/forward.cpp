@@ -86,23 +86,24 @@ void forward_row(const ForwardParams& p, std::int64_t batch, std::int64_t head, 
   *lse = row_max + std::log(row_sum);
 }
 
-void forward(const ForwardParams& p) {
+void forward_head(const ForwardParams& p, std::int64_t batch, std::int64_t head) {
   std::vector<double> o_row(static_cast<std::size_t>(p.head_dim_v));
-  for (std::int64_t batch = 0; batch < p.batch; ++batch) {
-    const Sequence sequence = strobe::sequence(p, batch);
-    for (std::int64_t head = 0; head < p.num_heads; ++head) {
-      for (std::int64_t row = 0; row < sequence.rows; ++row) {
-        double lse = 0.0;
-        forward_row(p, batch, head, row, o_row.data(), &lse);
-        const std::int64_t place = sequence.first_q + row;
-        const std::int64_t o_first = p.o_strides.offset(sequence.batch, place, head);
-        for (std::int64_t d = 0; d < p.head_dim_v; ++d)
-          store_element(p.o, p.o_dtype, o_first + d, o_row[static_cast<std::size_t>(d)]);
-        if (p.lse == nullptr) continue;
-        store_element(p.lse, p.lse_dtype, p.lse_strides.offset(sequence.batch, place, head), lse);
-      }
-    }
+  const Sequence sequence = strobe::sequence(p, batch);
+  for (std::int64_t row = 0; row < sequence.rows; ++row) {
+    double lse = 0.0;
+    forward_row(p, batch, head, row, o_row.data(), &lse);
+    const std::int64_t place = sequence.first_q + row;
+    const std::int64_t o_first = p.o_strides.offset(sequence.batch, place, head);
+    for (std::int64_t d = 0; d < p.head_dim_v; ++d)
+      store_element(p.o, p.o_dtype, o_first + d, o_row[static_cast<std::size_t>(d)]);
+    if (p.lse == nullptr) continue;
+    store_element(p.lse, p.lse_dtype, p.lse_strides.offset(sequence.batch, place, head), lse);
   }
+}
+
+void forward(const ForwardParams& p) {
+  for (std::int64_t batch = 0; batch < p.batch; ++batch)
+    for (std::int64_t head = 0; head < p.num_heads; ++head) forward_head(p, batch, head);
 }
 
 }  // namespace strobe::reference

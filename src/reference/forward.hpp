@@ -12,7 +12,10 @@ namespace strobe::reference {
 void forward_row(const ForwardParams& p, std::int64_t batch, std::int64_t head, std::int64_t row,
                  double* o_row, double* lse);
 
-/// All rows, one after the other; o in o_dtype (f32, bf16, f64), lse in lse_dtype (f32, f64).
+/// All rows of one head of one sequence, one after the other.
+void forward_head(const ForwardParams& p, std::int64_t batch, std::int64_t head);
+
+/// All rows; o in o_dtype (f32, bf16, f64), lse in lse_dtype (f32, f64).
 void forward(const ForwardParams& p);
 
 }  // namespace strobe::reference

@@ -110,7 +110,22 @@ std::vector<std::string> cases() {
       "h1 q100 d64 bf16 scale=0",
       "h1 q100 d64 bf16 scale=-0.3",
       "h1 q100 d64 bf16 scale=1e-30",
-      // scores and masks from memory, alone and together, on both sides of tile edges
+      // storage
+      "b3 h2 q150 d64 layout=bhsd",
+      "b3 h2 q150 d64 bf16 layout=bhsd causal",
+      "b4 h2 q150 d32 varlen",
+      "b4 h4/2 q150 k260 d64 varlen causal",
+      "b4 h2 q150 d64 bf16 varlen layout=bhsd window=20,0",
+      "b4 h2 q150 k90 d64 seqlens",
+      "b4 h2 q150 d64 seqlens causal layout=bhsd",
+      "b5 h2 q90 k400 d64 bf16 seqlens causal o=f32",
+      "b9 h1 q700 d16 varlen causal",
+  };
+}
+
+/// Scores and masks from memory, alone and together, on both sides of tile edges.
+std::vector<std::string> option_cases() {
+  return {
       "h2 q100 d64 softcap=5",
       "h1 q70 k300 d32 bf16 softcap=0.5",
       "h3 q200 d64 alibi",
@@ -134,21 +149,18 @@ std::vector<std::string> cases() {
       "blocks=32/16 sink_logits dropout=0.1 varlen",
       "b2 h4/2 q200 k333 d40 bf16 window=50,0 sink_tokens=3 softcap=3 alibi bias=1,h,q,k:f32 "
       "allowed=b,1,q,k blocks=32/16 sink_logits dropout=0.1 seqlens",
-      // storage
-      "b3 h2 q150 d64 layout=bhsd",
-      "b3 h2 q150 d64 bf16 layout=bhsd causal",
-      "b4 h2 q150 d32 varlen",
-      "b4 h4/2 q150 k260 d64 varlen causal",
-      "b4 h2 q150 d64 bf16 varlen layout=bhsd window=20,0",
-      "b4 h2 q150 k90 d64 seqlens",
-      "b4 h2 q150 d64 seqlens causal layout=bhsd",
-      "b5 h2 q90 k400 d64 bf16 seqlens causal o=f32",
-      "b9 h1 q700 d16 varlen causal",
   };
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, Forward,
                          ::testing::Combine(::testing::ValuesIn(cases()),
+                                            ::testing::ValuesIn(testing::backends())),
+                         [](const auto& info) {
+                           return testing::test_name(std::get<0>(info.param) + " " +
+                                                     std::get<1>(info.param));
+                         });
+INSTANTIATE_TEST_SUITE_P(Options, Forward,
+                         ::testing::Combine(::testing::ValuesIn(option_cases()),
                                             ::testing::ValuesIn(testing::backends())),
                          [](const auto& info) {
                            return testing::test_name(std::get<0>(info.param) + " " +
