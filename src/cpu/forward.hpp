@@ -169,11 +169,14 @@ class ForwardTile {
       touch_next_q(i + 1);
     }
     if (pending_tile_ >= 0 && pending_next_ == kNoBlock) touch_o(pending_tile_);
-    masked_[current_] = false;
-    for (int r = 0; r < runs_[current_].count; ++r)
+    masked_[current_] = rules_.additive;
+    bool blocks = false;
+    for (int r = 0; r < runs_[current_].count; ++r) {
       masked_[current_] |= runs_[current_].run[r].masked;
-    if (masked_[current_] || rules_.additive)
-      set_limits<C>(rows, block * kTileK, limits_[current_]);
+      blocks |= runs_[current_].run[r].blocks;
+    }
+    masked_[current_] |= blocks;
+    if (masked_[current_]) set_limits<C>(rows, block * kTileK, limits_[current_]);
     const ScoreTile<C> tile{keys.k,   keys.k_pitch, q_tile(i),         scratch_.words,
                             s_tile(), block_max_,   &limits_[current_]};
     constexpr int kSteps = SoftmaxChunk<C>::kSteps;
@@ -183,10 +186,9 @@ class ForwardTile {
       score_tile<C, 8>(tile, runs_[current_], beside_);
     else
       score_tile<C, 0>(tile, runs_[current_], beside_);
-    if (rules_.any()) {
+    if (rules_.any() || blocks) {
       const RuleTile<C> ruled{p_, task_, rows, rules_, limits_[current_], block * kTileK, s_tile()};
       ruled.apply(runs_[current_], block_max_);
-      masked_[current_] |= rules_.additive;
     }
   }
 
@@ -228,11 +230,11 @@ class ForwardTile {
 
   void guarded_values(int i, int last) {
     std::uint64_t pairs[kTileK];
-    if (rules_.additive)
+    if (p_.masks_pairs())
       for (int key = 0; key < kTileK; ++key)
         pairs[key] = pair_bits(p_, task_, scratch_.rows[i], pending_block_ * kTileK + key);
     value_tile_guarded<C>(pending_, runs_[last],
-                          {limits_[last], rules_.additive ? pairs : nullptr});
+                          {limits_[last], p_.masks_pairs() ? pairs : nullptr});
   }
 
   /// Is some value of the pending tile's block not finite? Looked up once a block, by the first

@@ -22,7 +22,7 @@ struct ScoreRules {
   float cap = 0.0f;    // in those units; 0: none
   float slope = 0.0f;  // of ALiBi, likewise
   bool alibi = false;
-  bool additive = false;  // bias, allowed or a block map
+  bool additive = false;  // bias or allowed; of a block map each run knows for itself
 
   bool any() const { return cap != 0.0f || alibi || additive; }
 };
@@ -35,7 +35,7 @@ STROBE_INLINE ScoreRules rules_of(const ForwardParams& p, const ForwardTask& tas
   ScoreRules rules;
   rules.unit = kLog2E / score_factor;
   rules.cap = static_cast<float>(p.softcap) * rules.unit;
-  rules.additive = p.masks_pairs();
+  rules.additive = p.bias.given() || p.allowed.given();
   rules.alibi = p.alibi_slopes.given();
   if (rules.alibi)
     rules.slope =
@@ -109,7 +109,8 @@ struct RuleTile {
   /// kLanes keys from `key` on for one lane group; returns the larger of their maxima and `most`.
   STROBE_INLINE Vec block(const Run& run, int lane, int key, Vec most) const {
     Vec additive[C::kLanes];
-    if (rules.additive) load_additive(lane, key, run.blocks, additive);
+    const bool adds = rules.additive || run.blocks;
+    if (adds) load_additive(lane, key, run.blocks, additive);
     alignas(64) float position[C::kLanes];
     if (rules.alibi)
       for (int i = 0; i < C::kLanes; ++i)
@@ -119,14 +120,14 @@ struct RuleTile {
       float* const at = s + (key + j) * C::kTileQ + lane;
       Vec x = Simd::load(at);
       if (rules.cap != 0.0f) x = capped(x, rules.cap);
-      if (rules.additive) x = Simd::add(x, additive[j]);
+      if (adds) x = Simd::add(x, additive[j]);
       if (rules.alibi) {
         const Vec ahead = Simd::sub(Simd::load(position), Simd::set(static_cast<float>(key + j)));
         const Vec distance = Simd::max(ahead, Simd::sub(Simd::zero(), ahead));
         x = Simd::sub(x, Simd::mul(distance, Simd::set(rules.slope)));
       }
       x = Simd::max(Simd::set(kLeastScore), x);
-      if (rules.additive)
+      if (adds)
         x = Simd::select(Simd::equal(additive[j], Simd::set(kHidden)), Simd::set(kMasked), x);
       if (run.masked) x = Simd::select(limits.visible(lane, key + j), x, Simd::set(kMasked));
       Simd::store(at, x);
