@@ -77,6 +77,23 @@ struct Avx2 {
   static STROBE_INLINE Vec select(Bits bits, Vec a, Vec b) {
     return _mm256_blendv_ps(b, a, _mm256_castsi256_ps(bits));
   }
+  /// The two halves of the products of 32-bit words, lane by lane.
+  static STROBE_INLINE void multiply_words(Vec x, Vec y, Vec& high, Vec& low) {
+    const __m256i a = _mm256_castps_si256(x), b = _mm256_castps_si256(y);
+    const __m256i even = _mm256_mul_epu32(a, b);
+    const __m256i odd = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), _mm256_srli_epi64(b, 32));
+    high = _mm256_castsi256_ps(_mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa));
+    low = _mm256_castsi256_ps(_mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa));
+  }
+  /// a ^ b ^ c of the bits
+  static STROBE_INLINE Vec exclusive_or(Vec a, Vec b, Vec c) {
+    return _mm256_xor_ps(_mm256_xor_ps(a, b), c);
+  }
+  /// Which of kLanes bytes are not 0.
+  static STROBE_INLINE Bits nonzero(const std::uint8_t* p) {
+    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+    return _mm256_cmpgt_epi32(_mm256_cvtepu8_epi32(bytes), _mm256_setzero_si256());
+  }
   /// begin[lane] <= x < end[lane]
   static STROBE_INLINE Bits between(const std::int32_t* begin, std::int32_t x,
                                     const std::int32_t* end) {

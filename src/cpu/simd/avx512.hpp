@@ -69,6 +69,24 @@ struct Avx512 {
   static STROBE_INLINE Vec select(Bits bits, Vec a, Vec b) {
     return _mm512_mask_mov_ps(b, bits, a);
   }
+  /// The two halves of the products of 32-bit words, lane by lane.
+  static STROBE_INLINE void multiply_words(Vec x, Vec y, Vec& high, Vec& low) {
+    const __m512i a = _mm512_castps_si512(x), b = _mm512_castps_si512(y);
+    const __m512i even = _mm512_mul_epu32(a, b);
+    const __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64(a, 32), _mm512_srli_epi64(b, 32));
+    high = _mm512_castsi512_ps(_mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 32), odd));
+    low = _mm512_castsi512_ps(_mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32)));
+  }
+  /// a ^ b ^ c of the bits
+  static STROBE_INLINE Vec exclusive_or(Vec a, Vec b, Vec c) {
+    return _mm512_castsi512_ps(_mm512_ternarylogic_epi32(
+        _mm512_castps_si512(a), _mm512_castps_si512(b), _mm512_castps_si512(c), 0x96));
+  }
+  /// Which of kLanes bytes are not 0.
+  static STROBE_INLINE Bits nonzero(const std::uint8_t* p) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return _mm_test_epi8_mask(bytes, bytes);
+  }
   /// begin[lane] <= x < end[lane]
   static STROBE_INLINE Bits between(const std::int32_t* begin, std::int32_t x,
                                     const std::int32_t* end) {

@@ -77,6 +77,20 @@ struct Simd {
   static STROBE_INLINE Vec select(Bits b, Vec x, Vec y) {
     return lanes([&](int i) { return b[i] != 0 ? x[i] : y[i]; });
   }
+  /// The two halves of the products of 32-bit words, lane by lane.
+  static STROBE_INLINE void multiply_words(Vec x, Vec y, Vec& high, Vec& low) {
+    high = lanes([&](int i) {
+      return value(static_cast<std::uint32_t>((std::uint64_t{word(x[i])} * word(y[i])) >> 32));
+    });
+    low = lanes([&](int i) { return value(word(x[i]) * word(y[i])); });
+  }
+  /// a ^ b ^ c of the bits
+  static STROBE_INLINE Vec exclusive_or(Vec a, Vec b, Vec c) {
+    return lanes([&](int i) { return value(word(a[i]) ^ word(b[i]) ^ word(c[i])); });
+  }
+  static STROBE_INLINE Bits nonzero(const std::uint8_t* p) {
+    return bits([&](int i) { return p[i] != 0; });
+  }
   static STROBE_INLINE Bits between(const std::int32_t* begin, std::int32_t x,
                                     const std::int32_t* end) {
     return bits([&](int i) { return begin[i] <= x && x < end[i]; });

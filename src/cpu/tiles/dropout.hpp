@@ -26,7 +26,7 @@ STROBE_INLINE Draws draws_of(const ForwardParams& p, const ForwardTask& task) {
 }
 
 /// All random words of a 16 x 16 cell: word w of pair_row r and pair q is words[w][8 * q + r]
-/// (semantics/philox.hpp). Plain loops over 32 counters, which the compiler turns into vectors.
+/// (semantics/philox.hpp). 32 counters, kLanes a time.
 struct CellWords {
   alignas(64) std::uint32_t words[4][32];
 
@@ -38,35 +38,60 @@ struct CellWords {
       words[3][i] = static_cast<std::uint32_t>(draws.offset * 32) +
                     static_cast<std::uint32_t>(i % 8 * 4 + i / 8);
     }
-    auto key0 = static_cast<std::uint32_t>(draws.seed);
-    auto key1 = static_cast<std::uint32_t>(draws.seed >> 32);
+    for (int first = 0; first < 32; first += Simd::kLanes) rounds(draws.seed, first);
+  }
+
+ private:
+  /// Ten rounds on kLanes counters.
+  STROBE_INLINE void rounds(std::uint64_t seed, int first) {
+    using Vec = typename Simd::Vec;
+    const std::uint32_t multipliers[] = {philox::kMultiplier0, philox::kMultiplier1};
+    const Vec multiplier0 = Simd::broadcast(multipliers);
+    const Vec multiplier1 = Simd::broadcast(multipliers + 1);
+    std::uint32_t key0 = static_cast<std::uint32_t>(seed);
+    std::uint32_t key1 = static_cast<std::uint32_t>(seed >> 32);
+    Vec c0 = Simd::load(words[0] + first), c1 = Simd::load(words[1] + first);
+    Vec c2 = Simd::load(words[2] + first), c3 = Simd::load(words[3] + first);
     for (int round = 0; round < philox::kRounds; ++round) {
-      for (int i = 0; i < 32; ++i) {
-        const std::uint64_t product0 = std::uint64_t{philox::kMultiplier0} * words[0][i];
-        const std::uint64_t product1 = std::uint64_t{philox::kMultiplier1} * words[2][i];
-        words[0][i] = static_cast<std::uint32_t>(product1 >> 32) ^ words[1][i] ^ key0;
-        words[1][i] = static_cast<std::uint32_t>(product1);
-        words[2][i] = static_cast<std::uint32_t>(product0 >> 32) ^ words[3][i] ^ key1;
-        words[3][i] = static_cast<std::uint32_t>(product0);
-      }
+      Vec high0, high1;
+      const Vec left = c1, right = c3;
+      Simd::multiply_words(c0, multiplier0, high0, c3);
+      Simd::multiply_words(c2, multiplier1, high1, c1);
+      c0 = Simd::exclusive_or(high1, left, Simd::broadcast(&key0));
+      c2 = Simd::exclusive_or(high0, right, Simd::broadcast(&key1));
       key0 += philox::kWeyl0;
       key1 += philox::kWeyl1;
     }
+    Simd::store(words[0] + first, c0);
+    Simd::store(words[1] + first, c1);
+    Simd::store(words[2] + first, c2);
+    Simd::store(words[3] + first, c3);
   }
 };
 
-/// keep[key][lane]: all bits set or none, of 16 keys and the rows of a lane group, which starts at
-/// row `row` of the sequence (a multiple of kLanes).
+/// Clears p[key][lane] where its draw is below the threshold, for the 16 keys of a cell and the
+/// rows of a lane group, which starts `inside` rows into the cell (a multiple of kLanes). Both keys
+/// of a random word lie in one word of p for bf16 dot products, one row of the tile apart
+/// otherwise.
 template <class C>
-STROBE_INLINE void keep_masks(const CellWords& cell, std::uint32_t threshold, std::int64_t row,
-                              std::uint32_t (&keep)[kDropoutCell][C::kLanes]) {
-  const int inside = static_cast<int>(row % kDropoutCell);
-  for (int key = 0; key < kDropoutCell; ++key)
-    for (int lane = 0; lane < C::kLanes; ++lane) {
-      const int r = inside + lane;
-      const std::uint32_t word = cell.words[r / 8 + key / 8 * 2][key % 8 / 2 * 8 + r % 8];
-      const std::uint32_t draw = key % 2 == 0 ? word & 0xffffu : word >> 16;
-      keep[key][lane] = draw >= threshold ? ~std::uint32_t{0} : 0u;
+STROBE_INLINE void drop_cell(const CellWords& cell, std::uint32_t threshold, int inside, Word* p) {
+  constexpr int kPart = C::kLanes < 8 ? C::kLanes : 8;  // lanes whose words lie side by side
+  for (int pair = 0; pair < kDropoutCell / 2; ++pair)
+    for (int lane = 0; lane < C::kLanes; lane += kPart) {
+      const int row = inside + lane;
+      const std::uint32_t* const words =
+          cell.words[row / 8 + pair / 4 * 2] + pair % 4 * 8 + row % 8;
+      Word* const to = p + 2 * pair / C::kPerWord * C::kTileQ + lane;
+      for (int i = 0; i < kPart; ++i) {
+        const Word even = (words[i] & 0xffffu) >= threshold ? ~Word{0} : 0u;
+        const Word odd = (words[i] >> 16) >= threshold ? ~Word{0} : 0u;
+        if constexpr (C::kDot) {
+          to[i] &= (even & 0xffffu) | (odd & 0xffff0000u);
+        } else {
+          to[i] &= even;
+          to[C::kTileQ + i] &= odd;
+        }
+      }
     }
 }
 
@@ -83,16 +108,8 @@ STROBE_NOINLINE void drop(const Draws& draws, std::int64_t first_row, std::int64
         const std::int64_t row = first_row + g * C::kLanes;
         CellWords cell;
         cell.draw(draws, row / kDropoutCell, (block_begin + key) / kDropoutCell);
-        alignas(64) std::uint32_t keep[kDropoutCell][C::kLanes];
-        keep_masks<C>(cell, draws.threshold, row, keep);
-        Word* to = p + key / C::kPerWord * C::kTileQ + g * C::kLanes;
-        for (int k = 0; k < kDropoutCell; k += C::kPerWord, to += C::kTileQ)
-          for (int lane = 0; lane < C::kLanes; ++lane) {
-            if constexpr (C::kDot)
-              to[lane] &= (keep[k][lane] & 0xffffu) | (keep[k + 1][lane] & 0xffff0000u);
-            else
-              to[lane] &= keep[k][lane];
-          }
+        drop_cell<C>(cell, draws.threshold, static_cast<int>(row % kDropoutCell),
+                     p + key / C::kPerWord * C::kTileQ + g * C::kLanes);
       }
   }
 }

@@ -170,19 +170,20 @@ struct RuleTile {
 
   /// x where the row may see a key, -inf elsewhere: `allowed`, and the block map where it is mixed.
   STROBE_INLINE Vec masked_row(Vec x, std::int64_t row, Range keys, bool blocks) const {
-    alignas(64) float hidden[C::kLanes] = {};
     const int count = static_cast<int>(keys.end - keys.begin);
     if (p.allowed.given()) {
       const auto* bytes = static_cast<const std::uint8_t*>(p.allowed.data) +
                           p.allowed.offset(task.sequence.index, task.head, row, keys.begin);
-      if (p.allowed.key == 0)
-        for (int i = 0; i < C::kLanes; ++i) hidden[i] = count > 0 && bytes[0] == 0 ? kHidden : 0.0f;
-      else if (count == C::kLanes)
-        for (int i = 0; i < C::kLanes; ++i) hidden[i] = bytes[i] == 0 ? kHidden : 0.0f;
-      else
-        for (int i = 0; i < count; ++i) hidden[i] = bytes[i] == 0 ? kHidden : 0.0f;
+      std::uint8_t copy[C::kLanes] = {};  // at the end of a sequence, or one for all
+      if (p.allowed.key == 0 || count < C::kLanes) {
+        for (int i = 0; i < count; ++i) copy[i] = bytes[i * p.allowed.key];
+        bytes = copy;
+      }
+      x = Simd::select(Simd::nonzero(bytes), x, Simd::set(kHidden));
     }
-    if (blocks) hide_blocks(p, task, row, keys, hidden);
+    if (!blocks) return x;
+    alignas(64) float hidden[C::kLanes] = {};
+    hide_blocks(p, task, row, keys, hidden);
     const Vec mask = Simd::load(hidden);
     return Simd::select(Simd::equal(mask, Simd::zero()), x, mask);
   }

@@ -25,11 +25,14 @@ struct Beside {
   PendingSoftmax<C> softmax;
   Fetch<C> fetch;
   Touch next_q, next_o;
+  Touch bias, allowed;  // of the tile whose scores are being made
 
   STROBE_INLINE void step() {
     fetch.step();
     next_q.step();
     next_o.step();
+    bias.step();
+    allowed.step();
   }
 };
 
