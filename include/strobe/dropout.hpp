@@ -15,9 +15,9 @@ struct Dropout {
   std::uint64_t seed = 0;    ///< of the call, unless dropout_state is given
   std::uint64_t offset = 0;  ///< below 2^27: which use of the seed this is
 
-  /// Draws below it are dropped.
+  /// Draws below it are dropped: 65536 * probability to the nearest.
   constexpr std::uint32_t threshold() const {
-    return static_cast<std::uint32_t>(probability * 65536.0 + 0.5);
+    return static_cast<std::uint32_t>(probability * 131072.0 + 1.0) / 2;
   }
   /// What kept entries are multiplied by.
   constexpr double keep_scale() const { return 65536.0 / (65536.0 - threshold()); }
