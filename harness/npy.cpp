@@ -34,8 +34,9 @@ struct TypeName {
 };
 /// The first name of a type is the one that is written.
 constexpr TypeName kTypes[] = {
-    {"<f4", DType::f32},     {"<f8", DType::f64},     {"<f2", DType::f16},  {"<i4", DType::i32},
-    {"|b1", DType::boolean}, {"|u1", DType::boolean}, {"|V2", DType::bf16}, {"<V2", DType::bf16},
+    {"<f4", DType::f32},     {"<f8", DType::f64},  {"<f2", DType::f16},
+    {"<i4", DType::i32},     {"<u8", DType::u64},  {"|b1", DType::boolean},
+    {"|u1", DType::boolean}, {"|V2", DType::bf16}, {"<V2", DType::bf16},
 };
 
 struct Header {
@@ -94,10 +95,11 @@ class HeaderParser {
     for (const TypeName& type : kTypes)
       if (type.descr == descr) header_.dtype = type.dtype;
     if (header_.dtype == DType::none)
-      fail("npy-type",
-           fmt::format("its elements are {}; <f4 <f8 <f2 <i4 |b1 |u1 are read, and |V2 as bf16: "
-                       "convert with astype before saving",
-                       printable(descr)));
+      fail(
+          "npy-type",
+          fmt::format("its elements are {}; <f4 <f8 <f2 <i4 <u8 |b1 |u1 are read, and |V2 as bf16: "
+                      "convert with astype before saving",
+                      printable(descr)));
   }
 
   bool parse_bool() {

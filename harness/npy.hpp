@@ -10,7 +10,7 @@
 namespace strobe::harness {
 
 /// Reads format versions 1, 2 and 3, in row-major or Fortran order; the result is row-major.
-/// Types: <f4 <f8 <f2 <i4 |b1 |u1 (any value but 0 is true) and V2, which is bf16.
+/// Types: <f4 <f8 <f2 <i4 <u8 |b1 |u1 (any value but 0 is true) and V2, which is bf16.
 /// Throws Error(invalid_argument) that names the file and what is wrong with it: nothing in the
 /// file is trusted, and it must hold exactly the bytes that its shape asks for.
 HostTensor read_npy(const std::filesystem::path& path);

@@ -25,8 +25,8 @@ struct TypeName {
 };
 /// The first name of a type is the one that is written.
 constexpr TypeName kTypes[] = {
-    {"F32", DType::f32}, {"F64", DType::f64},      {"F16", DType::f16},    {"BF16", DType::bf16},
-    {"I32", DType::i32}, {"BOOL", DType::boolean}, {"U8", DType::boolean},
+    {"F32", DType::f32}, {"F64", DType::f64}, {"F16", DType::f16},      {"BF16", DType::bf16},
+    {"I32", DType::i32}, {"U64", DType::u64}, {"BOOL", DType::boolean}, {"U8", DType::boolean},
 };
 
 /// What the reader has seen last, and so what may come next.
@@ -104,7 +104,7 @@ class HeaderReader : public nlohmann::json_sax<Json> {
       if (type.name == text) tensor_.dtype = type.dtype;
     if (tensor_.dtype == DType::none)
       fail("safetensors-type",
-           fmt::format("{}its dtype is {}; F32 F64 F16 BF16 I32 U8 and BOOL are read: "
+           fmt::format("{}its dtype is {}; F32 F64 F16 BF16 I32 U64 U8 and BOOL are read: "
                        "convert it before saving",
                        subject(), printable(text)));
     return go(Level::fields);

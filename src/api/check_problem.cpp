@@ -91,9 +91,10 @@ void check_score(const Problem& p, const char* where) {
          {"score.scale is ", *p.score.scale,
           "; it must be finite; leave it out for 1 / sqrt(head_dim)"});
   }
-  if (!std::isfinite(p.score.softcap) || p.score.softcap < 0) {
+  const double softcap = p.score.softcap;  // s / softcap must be a number in f32, and 1 / softcap
+  if (softcap != 0 && !(softcap >= 1e-30 && softcap <= 1e30)) {
     fail("softcap-value", where,
-         {"score.softcap is ", p.score.softcap, "; it must be finite and positive, or 0 for none"});
+         {"score.softcap is ", softcap, "; it must be from 1e-30 to 1e30, or 0 for none"});
   }
   const bool bias_type = p.bias_dtype == p.dtype || p.bias_dtype == DType::f32;
   if (p.bias.given ? !bias_type : p.bias_dtype != DType::none) {

@@ -103,7 +103,7 @@ const Provocation kProvocations[] = {
      "strobe::Plan: mask.sink_tokens is -1; it must be at least 0, and 0 is off "
      "[mask-number]"},
     {"SoftcapBelowZero", [] { Problem::parse("h8 q4 d8 softcap=-1"); },
-     "strobe::Problem::parse: score.softcap is -1; it must be finite and positive, or 0 for none "
+     "strobe::Problem::parse: score.softcap is -1; it must be from 1e-30 to 1e30, or 0 for none "
      "[softcap-value]"},
     {"BiasTypeWithoutBias", [] { check_with(&Problem::bias_dtype, DType::f32); },
      "strobe::Plan: bias_dtype is f32 for q of f32; it is q's type or f32 where there is a bias, "

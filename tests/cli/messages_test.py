@@ -23,6 +23,7 @@ PROVOKED = {
     "run-rank": ["run", "--in", "{}/flat.safetensors", "--out", "{}/out"],
     "run-varlen": ["run", "varlen", "--in", MINILM, "--out", "{}/out"],
     "run-seqlens": ["run", "seqlens", "--in", MINILM, "--out", "{}/out"],
+    "run-option": ["run", "bias", "--in", MINILM, "--out", "{}/out"],
     "report-compare": ["run", "--in", "{}/own.safetensors", "--report"],
     "row-part": ["run", "--in", MINILM, "--show-row", "head=1,chair=2"],
     "row-missing": ["run", "--in", MINILM, "--show-row", "head=1"],

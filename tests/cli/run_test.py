@@ -51,6 +51,30 @@ class Results(Run):
         written = files.read_safetensors(self.folder / "out.safetensors")
         self.assert_is_attention(written, tensors, lambda row, key: key <= row)
 
+    def test_masks_and_scores_from_memory(self):
+        tensors = files.inputs()
+        rows, keys = 5, tensors["k"].shape[1]
+        seen = [(row + key) % 3 > 0 for row in range(rows) for key in range(keys)]
+        masks = {
+            "allowed": files.Tensor((1, 1, rows, keys), map(int, seen), "BOOL"),
+            "bias": files.Tensor((1, 1, rows, keys), [0.0 if s else -math.inf for s in seen]),
+            "blocks": files.Tensor((1, 1, rows, keys), map(int, seen), "BOOL"),
+        }
+        for name, mask in masks.items():
+            with self.subTest(name):
+                written = self.run_tensors({**tensors, name: mask},
+                                           "blocks=1" if name == "blocks" else "")
+                self.assert_is_attention(written, tensors,
+                                         lambda row, key: seen[row * keys + key])
+
+    def test_dropout_by_words_or_by_state(self):
+        tensors = files.inputs()
+        plain = self.run_tensors(tensors)["o"].values
+        words = self.run_tensors(tensors, "dropout=0.5,7,3")["o"].values
+        self.assertNotEqual(list(words), list(plain))
+        state = {**tensors, "dropout_state": files.Tensor((2,), [7, 3], "U64")}
+        self.assertEqual(list(self.run_tensors(state, "dropout=0.5")["o"].values), list(words))
+
     def test_layout_bhsd_is_that_of_the_file(self):
         tensors = files.inputs(batch=2, heads=3)
         swapped = {name: tensor.swapped(1, 2) for name, tensor in tensors.items()}

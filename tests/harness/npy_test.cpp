@@ -189,11 +189,12 @@ TEST_F(NpyMessages, KeysMissingTwiceOrUnknown) {
 
 TEST_F(NpyMessages, TypesThatAreNotRead) {
   const std::string rest =
-      "; <f4 <f8 <f2 <i4 |b1 |u1 are read, and |V2 as bf16: convert with astype before saving "
+      "; <f4 <f8 <f2 <i4 <u8 |b1 |u1 are read, and |V2 as bf16: convert with astype before saving "
       "[npy-type]";
-  EXPECT_EQ(complaint(npy(dict_of("'<i8'", "(1,)"), "12345678")),
-            "x.npy: its elements are \"<i8\"; <f4 <f8 <f2 <i4 |b1 |u1 are read, and |V2 as bf16: "
-            "convert with astype before saving [npy-type]");
+  EXPECT_EQ(
+      complaint(npy(dict_of("'<i8'", "(1,)"), "12345678")),
+      "x.npy: its elements are \"<i8\"; <f4 <f8 <f2 <i4 <u8 |b1 |u1 are read, and |V2 as bf16: "
+      "convert with astype before saving [npy-type]");
   EXPECT_EQ(complaint(npy(dict_of("'>f4'", "(1,)"), "1234")),
             "x.npy: its elements are \">f4\"" + rest);
   EXPECT_EQ(complaint(npy(dict_of("'|O'", "(1,)"), "1234")),

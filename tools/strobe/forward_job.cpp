@@ -71,6 +71,22 @@ void check_storage(const Problem& asked, const harness::TensorMap& in) {
   }
 }
 
+/// The same for the words of masks and scores. (Of blocks=, the library asks for the tensor.)
+void check_pair_words(const Problem& asked, const harness::TensorMap& in) {
+  const auto check = [&](const char* word, bool wanted, const char* tensor, const char* other) {
+    if (!wanted || in.contains(tensor) || in.contains(other)) return;
+    const std::string names =
+        std::string_view(tensor) == other ? tensor : fmt::format("{} or {}", tensor, other);
+    fail("run-option",
+         fmt::format("run: {} needs the tensor {}; give it, or leave the word out", word, names));
+  };
+  check("alibi", asked.alibi, "alibi_slopes", "alibi_slopes");
+  check("bias", asked.bias.given, "bias", "bias");
+  check("allowed", asked.allowed.given, "allowed", "allowed");
+  check("intervals", asked.intervals != Intervals::none, "key_begin", "key_end");
+  check("sink_logits", asked.sink_logits, "sink_logits", "sink_logits");
+}
+
 /// Exchanges the axes of seqlen (or total) and heads, which layout=bhsd has the other way round.
 void swap_layout(harness::HostTensor& tensor) {
   const int heads = tensor.rank() - 2;
@@ -136,6 +152,7 @@ ForwardJob::ForwardJob(const InputFiles& files, const std::string& words, const 
   const Problem asked = Problem::parse_options(
       words, Problem{.dtype = in_.at("q").dtype(), .o_dtype = in_.at("q").dtype()});
   check_storage(asked, in_);
+  check_pair_words(asked, in_);
   check_ranks(in_);
   layout_ = asked.layout;
   if (layout_ == Layout::bhsd) {
@@ -147,8 +164,10 @@ ForwardJob::ForwardJob(const InputFiles& files, const std::string& words, const 
   api::check_problem(sizes, "strobe run");
   out_ = make_outputs(sizes, packed);
   tensors_ = harness::forward_tensors(in_, out_);
-  problem_ = Problem::of(
-      tensors_, {.mask = asked.mask, .score = asked.score, .determinism = asked.determinism});
+  problem_ = Problem::of(tensors_, {.mask = asked.mask,
+                                    .score = asked.score,
+                                    .dropout = asked.dropout,
+                                    .determinism = asked.determinism});
   runner_.emplace(problem_, where);
 }
 

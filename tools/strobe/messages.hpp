@@ -31,6 +31,7 @@ inline constexpr std::array kMessages{
     Message{"run-rank", Code::invalid_argument},
     Message{"run-varlen", Code::invalid_argument},
     Message{"run-seqlens", Code::invalid_argument},
+    Message{"run-option", Code::invalid_argument},
     Message{"report-compare", Code::invalid_argument},
     Message{"row-part", Code::invalid_argument},
     Message{"row-missing", Code::invalid_argument},
