@@ -34,11 +34,10 @@ void rule_row(const ForwardParams& p, const Pair& first, std::int64_t keys, floa
 }
 
 void drop_row(const ForwardParams& p, const Pair& first, std::int64_t keys, float* probabilities) {
-  const DropoutDraws draws(p);
-  if (draws.threshold == 0) return;
+  if (p.dropout.threshold() == 0) return;
   Pair pair = first;
   for (std::int64_t i = 0; i < keys; ++i, ++pair.key)
-    probabilities[i] *= static_cast<float>(draws.factor(p, pair));
+    probabilities[i] *= static_cast<float>(dropout_factor(p, pair));
 }
 
 float softmax_row(float* s, std::int64_t n, const Columns& seen, const SoftmaxOptions& options) {

@@ -48,9 +48,8 @@ struct Options {
 
 /// Computes o and, where given, lse = log(sum over the visible keys of exp(s)), natural logarithm,
 /// the sink logit included, dropout not. A row that sees no key gets o = 0 and lse = -inf, or the
-/// sink logit. Equal bits on every run and for any number of
-/// threads. Without Exec::parallel, starts threads for the call when the work is worth it; without
-/// Exec::workspace, allocates one.
+/// sink logit. Equal bits on every run and for any number of threads. Without Exec::parallel,
+/// starts threads for the call when the work is worth it; without Exec::workspace, allocates one.
 /// Throws Error; all checks come before the first write.
 /// Source of the method: Dao et al., FlashAttention, 2022; Dao, FlashAttention-2, 2023.
 void forward(const ForwardTensors& tensors, const Options& options = {}, const Exec& exec = {});

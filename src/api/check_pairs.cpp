@@ -7,24 +7,6 @@
 namespace strobe::api {
 namespace {
 
-void check_rank(const Named& tensor, int rank, const char* axes, const char* where) {
-  if (tensor.view.rank() != rank) {
-    fail("tensor-rank", where,
-         {tensor.name, " has shape ", tensor.view.shape, "; it takes ", rank,
-          rank == 1 ? " axis: " : " axes: ", axes});
-  }
-  for (const std::int64_t size : tensor.view.shape) {
-    if (size >= 0) continue;
-    fail("shape-negative", where,
-         {tensor.name, " has shape ", tensor.view.shape, "; sizes are at least 0"});
-  }
-}
-
-void check_type(const Named& tensor, DType type, const char* where) {
-  if (tensor.view.dtype == type) return;
-  fail("dtype-mismatch", where, {tensor.name, " is ", tensor.view.dtype, "; it must be ", type});
-}
-
 /// Values of a type that q's may replace.
 void check_real(const Named& tensor, DType q_dtype, const char* where) {
   const DType type = tensor.view.dtype;

@@ -4,12 +4,6 @@
 #include "api/messages.hpp"
 
 namespace strobe::api {
-namespace {
-
-void check_given(const Named& tensor, const char* where) {
-  if (tensor.view.given()) return;
-  fail("tensor-missing", where, {tensor.name, " is not given; q, k, v and o are needed"});
-}
 
 void check_rank(const Named& tensor, int rank, const char* axes, const char* where) {
   if (tensor.view.rank() != rank) {
@@ -27,6 +21,13 @@ void check_rank(const Named& tensor, int rank, const char* axes, const char* whe
 void check_type(const Named& tensor, DType type, const char* where) {
   if (tensor.view.dtype == type) return;
   fail("dtype-mismatch", where, {tensor.name, " is ", tensor.view.dtype, "; it must be ", type});
+}
+
+namespace {
+
+void check_given(const Named& tensor, const char* where) {
+  if (tensor.view.given()) return;
+  fail("tensor-missing", where, {tensor.name, " is not given; q, k, v and o are needed"});
 }
 
 /// One size that two tensors have in common.

@@ -25,6 +25,10 @@ constexpr Axes axes_of(bool packed) { return packed ? Axes{-1, 0, 1, 2} : Axes{}
 
 inline bool is_packed(const ForwardTensors& t) { return t.cu_seqlens_q.given(); }
 
+/// The tensor has `rank` axes, which `axes` names, of sizes from 0 on.
+void check_rank(const Named& tensor, int rank, const char* axes, const char* where);
+void check_type(const Named& tensor, DType type, const char* where);
+
 /// Ranks, types, shapes against each other. Returns sizes, types, storage and layout that the
 /// tensors agree on; of packed tensors the seqlens are still 0.
 Problem check_shapes(const ForwardTensors& t, const char* where);

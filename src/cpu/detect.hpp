@@ -6,7 +6,7 @@
 
 namespace strobe::cpu {
 
-/// Instruction sets that have kernels, each better than those before it.
+/// Instruction sets that have kernels; each includes those before it.
 enum class Isa : std::int32_t { portable, avx2, avx512, avx512bf16 };
 
 /// "portable", "avx2", "avx512", "avx512bf16"

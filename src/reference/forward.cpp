@@ -74,10 +74,9 @@ void forward_row(const ForwardParams& p, std::int64_t batch, std::int64_t head, 
   for (const double score : s) row_sum += std::exp(score - row_max);
 
   // o = sum_j dropout(exp(s_j - m) / l) * v_j
-  const DropoutDraws dropout(p);
   for (std::size_t n = 0; n < keys.size(); ++n) {
     const double weight =
-        std::exp(s[n] - row_max) / row_sum * dropout.factor(p, {sequence, head, row, keys[n]});
+        std::exp(s[n] - row_max) / row_sum * dropout_factor(p, {sequence, head, row, keys[n]});
     const std::int64_t v_first =
         p.v_strides.offset(sequence.batch, sequence.first_k + keys[n], kv_head);
     for (std::int64_t d = 0; d < p.head_dim_v; ++d)

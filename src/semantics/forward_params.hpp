@@ -71,6 +71,13 @@ struct ForwardParams {
   Dropout dropout{};                             ///< unless dropout_state is given
   const std::uint64_t* dropout_state = nullptr;  ///< seed and offset
 
+  constexpr std::uint64_t dropout_seed() const {
+    return dropout_state != nullptr ? dropout_state[0] : dropout.seed;
+  }
+  constexpr std::uint64_t dropout_offset() const {
+    return dropout_state != nullptr ? dropout_state[1] : dropout.offset;
+  }
+
   /// Is a pair's visibility more than its row's interval?
   constexpr bool masks_pairs() const { return allowed.given() || blocks.given() || bias.given(); }
 

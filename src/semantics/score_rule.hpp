@@ -73,25 +73,14 @@ Real score_rule(const ForwardParams& p, const Pair& pair, Real s) {
   return s;
 }
 
-/// Dropout as the kernels see it: seed and offset from memory where they lie there.
-struct DropoutDraws {
-  std::uint32_t threshold = 0;  ///< draws below it are dropped; 0: no dropout
-  double keep_scale = 1.0;
-  std::uint64_t seed = 0;
-  std::uint64_t offset = 0;
-
-  explicit DropoutDraws(const ForwardParams& p)
-      : threshold(p.dropout.threshold()),
-        keep_scale(p.dropout.keep_scale()),
-        seed(p.dropout_state != nullptr ? p.dropout_state[0] : p.dropout.seed),
-        offset(p.dropout_state != nullptr ? p.dropout_state[1] : p.dropout.offset) {}
-
-  /// What a normalised probability is multiplied by: 0, or 1 over the share that is kept.
-  double factor(const ForwardParams& p, const Pair& pair) const {
-    if (threshold == 0) return 1.0;
-    const std::int64_t head = pair.sequence.index * p.num_heads + pair.head;
-    return dropout_draw(seed, offset, head, pair.row, pair.key) >= threshold ? keep_scale : 0.0;
-  }
-};
+/// What dropout multiplies a normalised probability by: 0, or 1 over the share that is kept.
+inline double dropout_factor(const ForwardParams& p, const Pair& pair) {
+  const std::uint32_t threshold = p.dropout.threshold();
+  if (threshold == 0) return 1.0;
+  const std::int64_t head = pair.sequence.index * p.num_heads + pair.head;
+  const bool keep =
+      dropout_draw(p.dropout_seed(), p.dropout_offset(), head, pair.row, pair.key) >= threshold;
+  return keep ? p.dropout.keep_scale() : 0.0;
+}
 
 }  // namespace strobe

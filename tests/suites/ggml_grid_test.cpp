@@ -12,7 +12,6 @@
 #include <set>
 #include <string_view>
 
-#include "tests/suites/waiting.hpp"
 #include "tests/support/run.hpp"
 
 namespace strobe {
@@ -25,14 +24,12 @@ TEST(GgmlGrid, HasEveryPointOnce) {
   const std::vector<std::string> cases = testing::GgmlGrid::cases();
   EXPECT_EQ(cases.size(), 6408u) << "docs/suites.md states this number";
   EXPECT_EQ(std::set<std::string>(cases.begin(), cases.end()).size(), cases.size());
-  for (const std::string& text : cases)
-    ASSERT_NO_THROW((void)Problem::parse(testing::without_waiting(text))) << text;
+  for (const std::string& text : cases) ASSERT_NO_THROW((void)Problem::parse(text)) << text;
 }
 
-/// The cases that wait for no word, in an order drawn from the seed.
+/// The cases in an order drawn from the seed.
 std::vector<std::string> shuffled_cases(std::uint64_t seed) {
   std::vector<std::string> cases = testing::GgmlGrid::cases();
-  std::erase_if(cases, [](const std::string& text) { return !testing::waits_for(text).empty(); });
   std::mt19937_64 draw(seed);
   // Not std::shuffle: it differs between libraries.
   for (std::size_t left = cases.size(); left > 1; --left)

@@ -8,7 +8,6 @@
 #include <tuple>
 
 #include "tests/suites/onnx_runs.hpp"
-#include "tests/suites/waiting.hpp"
 #include "tests/support/run.hpp"
 
 namespace strobe {
@@ -72,8 +71,6 @@ class OnnxAttention : public ::testing::TestWithParam<std::tuple<OnnxRun, std::s
 TEST_P(OnnxAttention, GivesWhatOnnxExpects) {
   const OnnxRun& run = std::get<0>(GetParam());
   const std::string& backend = std::get<1>(GetParam());
-  if (const std::string words = testing::waits_for(run.text); !words.empty())
-    GTEST_SKIP() << "waiting for: " << words;
   const Problem problem = Problem::parse(run.text);
   harness::TensorMap inputs = testing::onnx_inputs(run, problem);
   const testing::Outcome outcome = testing::run(problem, inputs, backend);

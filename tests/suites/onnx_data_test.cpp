@@ -7,7 +7,6 @@
 #include <set>
 
 #include "tests/suites/onnx_runs.hpp"
-#include "tests/suites/waiting.hpp"
 
 namespace strobe {
 namespace {
@@ -42,23 +41,21 @@ void expect_tensor(const OnnxRun& run, const std::string& name, DType dtype, con
 TEST(OnnxData, HasTheTensorsOfEveryRun) {
   for (const OnnxRun& run : testing::onnx_runs()) {
     SCOPED_TRACE(::testing::PrintToString(run));
-    const Problem p = Problem::parse(testing::without_waiting(run.text));
-    const bool half = run.text.find(" f16") != std::string::npos;
-    const DType dtype = half ? DType::f16 : DType::f32;
-    expect_tensor(run, "q", dtype, {p.batch, p.seqlen_q, p.num_heads, p.head_dim});
-    expect_tensor(run, "k", dtype, {p.batch, p.seqlen_k, p.num_heads_kv, p.head_dim});
+    const Problem p = Problem::parse(run.text);
+    expect_tensor(run, "q", p.dtype, {p.batch, p.seqlen_q, p.num_heads, p.head_dim});
+    expect_tensor(run, "k", p.dtype, {p.batch, p.seqlen_k, p.num_heads_kv, p.head_dim});
     if (run.compared == "o") {
-      expect_tensor(run, "v", dtype, {p.batch, p.seqlen_k, p.num_heads_kv, p.head_dim_v});
-      expect_tensor(run, "o", dtype, {p.batch, p.seqlen_q, p.num_heads, p.head_dim_v});
+      expect_tensor(run, "v", p.dtype, {p.batch, p.seqlen_k, p.num_heads_kv, p.head_dim_v});
+      expect_tensor(run, "o", p.dtype, {p.batch, p.seqlen_q, p.num_heads, p.head_dim_v});
     } else {
       EXPECT_TRUE(run.compared == "scores" || run.compared == "probabilities");
       EXPECT_EQ(p.head_dim_v, p.seqlen_k) << "v is the identity";
-      expect_tensor(run, "qk", dtype, {p.batch, p.num_heads, p.seqlen_q, p.seqlen_k});
+      expect_tensor(run, "qk", p.dtype, {p.batch, p.num_heads, p.seqlen_q, p.seqlen_k});
     }
     for (const std::string& word : testing::words_of(run.text)) {
       const std::string name = word.substr(0, word.find('='));
       if (name != "bias" && name != "allowed") continue;
-      expect_tensor(run, name, name == "bias" ? dtype : DType::boolean,
+      expect_tensor(run, name, name == "bias" ? p.dtype : DType::boolean,
                     shape_of_axes(word.substr(name.size() + 1), p));
     }
     if (p.storage == Storage::seqlens)

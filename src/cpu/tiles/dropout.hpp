@@ -19,9 +19,7 @@ struct Draws {
 
 template <class C>
 STROBE_INLINE Draws draws_of(const ForwardParams& p, const ForwardTask& task) {
-  const bool state = p.dropout_state != nullptr;
-  return {p.dropout.threshold(), state ? p.dropout_state[0] : p.dropout.seed,
-          state ? p.dropout_state[1] : p.dropout.offset,
+  return {p.dropout.threshold(), p.dropout_seed(), p.dropout_offset(),
           task.sequence.index * p.num_heads + task.head};
 }
 
