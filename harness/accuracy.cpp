@@ -121,8 +121,8 @@ double rounded(double value, DType dtype) {
 Block compare_rows(const ForwardParams& p, const StandardRows& which) {
   Block block;
   const auto dim = static_cast<std::size_t>(p.head_dim_v);
-  std::vector<float> standard_o(static_cast<std::size_t>(which.rows) * dim);
-  std::vector<float> standard_lse(static_cast<std::size_t>(which.rows));
+  std::vector<double> standard_o(static_cast<std::size_t>(which.rows) * dim);
+  std::vector<double> standard_lse(static_cast<std::size_t>(which.rows));
   standard_rows(p, which, standard_o.data(), standard_lse.data());
   std::vector<double> reference_o(dim);
   const Sequence s = sequence(p, which.batch);
@@ -132,7 +132,7 @@ Block compare_rows(const ForwardParams& p, const StandardRows& which) {
     reference::forward_row(p, which.batch, which.head, row, reference_o.data(), &reference_lse);
     const std::int64_t first = p.o_strides.offset(s.batch, s.first_q + row, which.head);
     for (std::size_t d = 0; d < dim; ++d) {
-      const auto standard = static_cast<double>(standard_o[static_cast<std::size_t>(i) * dim + d]);
+      const double standard = standard_o[static_cast<std::size_t>(i) * dim + d];
       const auto index = static_cast<std::int64_t>(d);
       compare({load_element(p.o, p.o_dtype, first + index), rounded(standard, p.o_dtype),
                reference_o[d]},
@@ -140,8 +140,8 @@ Block compare_rows(const ForwardParams& p, const StandardRows& which) {
     }
     if (p.lse == nullptr) continue;
     const std::int64_t place = p.lse_strides.offset(s.batch, s.first_q + row, which.head);
-    compare({load_element(p.lse, p.lse_dtype, place),
-             static_cast<double>(standard_lse[static_cast<std::size_t>(i)]), reference_lse},
+    compare({load_element(p.lse, p.lse_dtype, place), standard_lse[static_cast<std::size_t>(i)],
+             reference_lse},
             {which.batch, which.head, row, -1}, block.lse, block.mismatches);
   }
   return block;
@@ -231,13 +231,19 @@ double o_tolerance(double standard_error, double largest_o, DType dtype, DType o
 }
 
 double rms_tolerance(double standard_rms, DType o_dtype) {
-  const double slack = o_dtype == DType::bf16 ? 0x1p-9 : o_dtype == DType::f16 ? 0x1p-12 : 0x1p-23;
+  double slack = 0x1p-23;
+  if (o_dtype == DType::bf16) slack = 0x1p-9;
+  if (o_dtype == DType::f16) slack = 0x1p-12;
+  if (o_dtype == DType::f64) slack = 0x1p-52;
   return 1.25 * standard_rms + slack;
 }
 
 double lse_tolerance(double standard_error, double largest_lse, DType dtype) {
-  const double exp_error = dtype == DType::bf16 ? 0x1p-13 : 0x1p-21;
-  return 1.25 * standard_error + 2.0 * ulp(std::max(1.0, largest_lse), DType::f32) + exp_error;
+  double exp_error = 0x1p-21;
+  if (dtype == DType::bf16) exp_error = 0x1p-13;
+  if (dtype == DType::f64) exp_error = 0x1p-50;
+  return 1.25 * standard_error + 2.0 * ulp(std::max(1.0, largest_lse), lse_dtype_of(dtype)) +
+         exp_error;
 }
 
 Comparison compare_forward(const ForwardParams& p, const Team& team,

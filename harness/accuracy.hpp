@@ -59,13 +59,14 @@ struct Comparison {
 double o_tolerance(double standard_error, double largest_o, DType dtype, DType o_dtype);
 
 /// For the root mean square, where at least 1000 values are compared: 1.25 x standard + a slack
-/// relative to o: 1 ulp (2^-23) of an f32 o, a quarter of one (2^-9, 2^-12) of a bf16 or f16 o.
-/// Steadier than the largest error, it has teeth where bf16 inputs give f32 outputs.
+/// relative to o: 1 ulp (2^-23, 2^-52) of an f32 or f64 o, a quarter of one (2^-9, 2^-12) of a bf16
+/// or f16 o. Steadier than the largest error, it has teeth where bf16 inputs give f32 outputs.
 double rms_tolerance(double standard_rms, DType o_dtype);
 
-/// error <= 1.25 x standard + 2 ulp (f32) of the largest |lse| or 1, plus what an exp of the type's
+/// error <= 1.25 x standard + 2 ulp of the largest |lse| or 1, plus what an exp of the type's
 /// accuracy leaves in the sum of p, which the logarithm turns into an absolute error: 2^-21 for f32
-/// and f16 (exp to 4 ulp), 2^-13 for bf16 (exp 16 times finer than P's rounding, 2^-9).
+/// and f16, 2^-50 for f64 (exp to 4 ulp), 2^-13 for bf16 (exp 16 times finer than P's rounding,
+/// 2^-9).
 double lse_tolerance(double standard_error, double largest_lse, DType dtype);
 
 struct CompareOptions {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 namespace strobe::harness {
 namespace {
@@ -17,27 +18,30 @@ float multiply_add(float a, float b, float c) {
   return static_cast<float>(static_cast<double>(a) * static_cast<double>(b) +
                             static_cast<double>(c));
 }
+double multiply_add(double a, double b, double c) { return std::fma(a, b, c); }
 
 }  // namespace
 
-void multiply_in_order(ConstMatrix a, ConstMatrix b, Matrix c, ProductSizes n, float alpha) {
+template <class Real>
+void multiply_in_order(ConstMatrix<Real> a, ConstMatrix<Real> b, Matrix<Real> c, ProductSizes n,
+                       Real alpha) {
   for (std::int64_t row = 0; row < n.rows; ++row)
-    std::fill_n(c.data + row * c.row, n.columns, 0.0f);
+    std::fill_n(c.data + row * c.row, n.columns, Real(0));
   for (std::int64_t k0 = 0; k0 < n.depth; k0 += kDepth) {
     const std::int64_t k1 = std::min(n.depth, k0 + kDepth);
     for (std::int64_t first = 0; first < n.columns; first += kColumns) {
       const std::int64_t columns = std::min(n.columns - first, kColumns);
       for (std::int64_t row = 0; row < n.rows; ++row) {
-        std::array<float, kColumns> sum{};
+        std::array<Real, kColumns> sum{};
         for (std::int64_t k = k0; k < k1; ++k) {
-          const float factor = a.data[row * a.row + k];
-          const float* const other = b.data + k * b.row + first;
+          const Real factor = a.data[row * a.row + k];
+          const Real* const other = b.data + k * b.row + first;
           for (std::int64_t i = 0; i < columns; ++i) {
-            float& part = sum[static_cast<std::size_t>(i)];
+            Real& part = sum[static_cast<std::size_t>(i)];
             part = multiply_add(factor, other[i], part);
           }
         }
-        float* const to = c.data + row * c.row + first;
+        Real* const to = c.data + row * c.row + first;
         for (std::int64_t i = 0; i < columns; ++i)
           to[i] += alpha * sum[static_cast<std::size_t>(i)];
       }
@@ -45,10 +49,18 @@ void multiply_in_order(ConstMatrix a, ConstMatrix b, Matrix c, ProductSizes n, f
   }
 }
 
-void transpose(ConstMatrix from, std::int64_t rows, std::int64_t columns, Matrix to) {
+template <class Real>
+void transpose(ConstMatrix<Real> from, std::int64_t rows, std::int64_t columns, Matrix<Real> to) {
   for (std::int64_t row = 0; row < rows; ++row)
     for (std::int64_t column = 0; column < columns; ++column)
       to.data[column * to.row + row] = from.data[row * from.row + column];
 }
+
+template void multiply_in_order(ConstMatrix<float>, ConstMatrix<float>, Matrix<float>, ProductSizes,
+                                float);
+template void multiply_in_order(ConstMatrix<double>, ConstMatrix<double>, Matrix<double>,
+                                ProductSizes, double);
+template void transpose(ConstMatrix<float>, std::int64_t, std::int64_t, Matrix<float>);
+template void transpose(ConstMatrix<double>, std::int64_t, std::int64_t, Matrix<double>);
 
 }  // namespace strobe::harness

@@ -14,6 +14,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "api/messages.hpp"
 
@@ -122,6 +123,16 @@ void fill_row(std::uint64_t stream, DType dtype, std::int64_t dim, std::byte* to
   }
 }
 
+/// The same for f64, with as many digits as it has: f32 numbers alone would have exact products.
+void fill_row_f64(std::uint64_t stream, std::int64_t dim, std::byte* to) {
+  const auto count = static_cast<std::size_t>(dim);
+  std::vector<double> values(count), digits(count);
+  fill_row(stream, DType::f64, dim, reinterpret_cast<std::byte*>(values.data()));
+  fill_row(next(stream, 0), DType::f64, dim, reinterpret_cast<std::byte*>(digits.data()));
+  for (std::size_t i = 0; i < count; ++i) values[i] += 0x1p-25 * digits[i];
+  std::memcpy(to, values.data(), count * sizeof(double));
+}
+
 /// Fills the rows of one sequence of a tensor [.., rows, heads, dim], from element `offset` on.
 void fill_sequence(HostTensor& tensor, std::int64_t offset, std::int64_t rows,
                    std::uint64_t stream) {
@@ -131,8 +142,12 @@ void fill_sequence(HostTensor& tensor, std::int64_t offset, std::int64_t rows,
     for (std::int64_t head = 0; head < tensor.shape()[axis + 1]; ++head) {
       const std::int64_t at =
           offset + row * tensor.strides()[axis] + head * tensor.strides()[axis + 1];
-      fill_row(next(row_stream, static_cast<std::uint64_t>(head)), tensor.dtype(),
-               tensor.shape()[axis + 2], tensor.data() + at * size_of(tensor.dtype()));
+      const std::uint64_t own = next(row_stream, static_cast<std::uint64_t>(head));
+      std::byte* const to = tensor.data() + at * size_of(tensor.dtype());
+      if (tensor.dtype() == DType::f64)
+        fill_row_f64(own, tensor.shape()[axis + 2], to);
+      else
+        fill_row(own, tensor.dtype(), tensor.shape()[axis + 2], to);
     }
   }
 }
@@ -275,15 +290,15 @@ void add_pair_tensors(const Problem& p, std::uint64_t seed, TensorMap& tensors) 
   }
   if (p.intervals != Intervals::none) add_intervals(p, seed, tensors);
   if (p.alibi) {
-    HostTensor slopes(DType::f32, {p.num_heads});
+    HostTensor slopes(lse_dtype_of(p.dtype), {p.num_heads});
     for (std::int64_t h = 0; h < p.num_heads; ++h)
-      slopes.as<float>()[h] = static_cast<float>(
-          std::exp2(-8.0 * static_cast<double>(h + 1) / static_cast<double>(p.num_heads)));
+      slopes.set({h},
+                 std::exp2(-8.0 * static_cast<double>(h + 1) / static_cast<double>(p.num_heads)));
     tensors.emplace("alibi_slopes", std::move(slopes));
   }
   if (p.sink_logits) {
-    HostTensor sinks(DType::f32, {p.num_heads});
-    fill_row(named_stream(seed, "sink_logits"), DType::f32, p.num_heads, sinks.data());
+    HostTensor sinks(lse_dtype_of(p.dtype), {p.num_heads});
+    fill_row(named_stream(seed, "sink_logits"), sinks.dtype(), p.num_heads, sinks.data());
     tensors.emplace("sink_logits", std::move(sinks));
   }
 }
@@ -342,7 +357,7 @@ TensorMap output_tensors(const Problem& problem, const TensorMap& inputs) {
   }
   TensorMap outputs;
   outputs.emplace("o", HostTensor(problem.o_dtype, o, layout_strides(o, problem.layout)));
-  outputs.emplace("lse", HostTensor(DType::f32, lse));
+  outputs.emplace("lse", HostTensor(lse_dtype_of(problem.dtype), lse));
   for (auto& entry : outputs) entry.second.fill_bytes(std::byte{0xff});
   return outputs;
 }

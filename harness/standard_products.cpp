@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 #include <vector>
 
 #include <fmt/format.h>
@@ -22,9 +23,9 @@ namespace strobe::harness {
 namespace {
 
 /// The C interface of BLAS, as cblas.h has it: enumerations are ints there.
-using Sgemm = void (*)(int order, int trans_a, int trans_b, int m, int n, int k, float alpha,
-                       const float* a, int lda, const float* b, int ldb, float beta, float* c,
-                       int ldc);
+template <class Real>
+using Gemm = void (*)(int order, int trans_a, int trans_b, int m, int n, int k, Real alpha,
+                      const Real* a, int lda, const Real* b, int ldb, Real beta, Real* c, int ldc);
 constexpr int kRowMajor = 101;
 constexpr int kNoTrans = 111;
 constexpr int kTrans = 112;
@@ -48,7 +49,8 @@ class Setting {
 };
 
 struct OpenBlas {
-  Sgemm sgemm = nullptr;
+  Gemm<float> sgemm = nullptr;
+  Gemm<double> dgemm = nullptr;
   std::string version{};
   std::string kernels{};
 };
@@ -69,7 +71,8 @@ OpenBlas load_open_blas() {
     if (library == nullptr) library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
   }
   if (library == nullptr) return blas;
-  blas.sgemm = reinterpret_cast<Sgemm>(dlsym(library, "cblas_sgemm"));
+  blas.sgemm = reinterpret_cast<Gemm<float>>(dlsym(library, "cblas_sgemm"));
+  blas.dgemm = reinterpret_cast<Gemm<double>>(dlsym(library, "cblas_dgemm"));
   using Text = char* (*)();
   if (const auto config = reinterpret_cast<Text>(dlsym(library, "openblas_get_config")))
     blas.version = config();
@@ -86,6 +89,14 @@ const OpenBlas& open_blas() {
   return blas;
 }
 
+template <class Real>
+Gemm<Real> gemm() {
+  if constexpr (std::is_same_v<Real, double>)
+    return open_blas().dgemm;
+  else
+    return open_blas().sgemm;
+}
+
 int blas_int(std::int64_t value) {
   if (value < 0 || value > std::numeric_limits<int>::max()) {
     throw api::error(
@@ -100,43 +111,54 @@ int blas_int(std::int64_t value) {
 /// BLAS wants a distance of at least 1 even where a matrix has no columns.
 int leading(std::int64_t row) { return std::max(1, blas_int(row)); }
 
-void clear(Matrix c, ProductSizes n) {
+template <class Real>
+void clear(Matrix<Real> c, ProductSizes n) {
   for (std::int64_t row = 0; row < n.rows; ++row)
-    std::memset(c.data + row * c.row, 0, static_cast<std::size_t>(n.columns) * sizeof(float));
+    std::memset(c.data + row * c.row, 0, static_cast<std::size_t>(n.columns) * sizeof(Real));
 }
 
 }  // namespace
 
-void multiply_transposed(ConstMatrix a, ConstMatrix b, Matrix c, ProductSizes n, float alpha) {
+template <class Real>
+void multiply_transposed(ConstMatrix<Real> a, ConstMatrix<Real> b, Matrix<Real> c, ProductSizes n,
+                         Real alpha) {
   if (n.rows == 0 || n.columns == 0) return;
   if (n.depth == 0) return clear(c, n);
-  if (const Sgemm sgemm = open_blas().sgemm) {
-    sgemm(kRowMajor, kNoTrans, kTrans, blas_int(n.rows), blas_int(n.columns), blas_int(n.depth),
-          alpha, a.data, leading(a.row), b.data, leading(b.row), 0.0f, c.data, leading(c.row));
+  if (const Gemm<Real> blas = gemm<Real>()) {
+    blas(kRowMajor, kNoTrans, kTrans, blas_int(n.rows), blas_int(n.columns), blas_int(n.depth),
+         alpha, a.data, leading(a.row), b.data, leading(b.row), Real(0), c.data, leading(c.row));
     return;
   }
-  std::vector<float> columns(static_cast<std::size_t>(n.depth * n.columns));
-  transpose(b, n.columns, n.depth, {columns.data(), n.columns});
-  multiply_in_order(a, {columns.data(), n.columns}, c, n, alpha);
+  std::vector<Real> columns(static_cast<std::size_t>(n.depth * n.columns));
+  transpose<Real>(b, n.columns, n.depth, {columns.data(), n.columns});
+  multiply_in_order<Real>(a, {columns.data(), n.columns}, c, n, alpha);
 }
 
-void multiply(ConstMatrix a, ConstMatrix b, Matrix c, ProductSizes n) {
+template <class Real>
+void multiply(ConstMatrix<Real> a, ConstMatrix<Real> b, Matrix<Real> c, ProductSizes n) {
   if (n.rows == 0 || n.columns == 0) return;
   if (n.depth == 0) return clear(c, n);
-  if (const Sgemm sgemm = open_blas().sgemm) {
-    sgemm(kRowMajor, kNoTrans, kNoTrans, blas_int(n.rows), blas_int(n.columns), blas_int(n.depth),
-          1.0f, a.data, leading(a.row), b.data, leading(b.row), 0.0f, c.data, leading(c.row));
+  if (const Gemm<Real> blas = gemm<Real>()) {
+    blas(kRowMajor, kNoTrans, kNoTrans, blas_int(n.rows), blas_int(n.columns), blas_int(n.depth),
+         Real(1), a.data, leading(a.row), b.data, leading(b.row), Real(0), c.data, leading(c.row));
     return;
   }
-  multiply_in_order(a, b, c, n, 1.0f);
+  multiply_in_order<Real>(a, b, c, n, Real(1));
 }
+
+template void multiply_transposed(ConstMatrix<float>, ConstMatrix<float>, Matrix<float>,
+                                  ProductSizes, float);
+template void multiply_transposed(ConstMatrix<double>, ConstMatrix<double>, Matrix<double>,
+                                  ProductSizes, double);
+template void multiply(ConstMatrix<float>, ConstMatrix<float>, Matrix<float>, ProductSizes);
+template void multiply(ConstMatrix<double>, ConstMatrix<double>, Matrix<double>, ProductSizes);
 
 std::string standard_products() {
   const OpenBlas& blas = open_blas();
   if (blas.sgemm == nullptr) return "plain loops (no OpenBLAS found)";
   // The configuration reads "OpenBLAS 0.3.21 DYNAMIC_ARCH ...".
   const std::size_t second = blas.version.find(' ', blas.version.find(' ') + 1);
-  return fmt::format("{} sgemm ({} kernels)", blas.version.substr(0, second), blas.kernels);
+  return fmt::format("{} gemm ({} kernels)", blas.version.substr(0, second), blas.kernels);
 }
 
 }  // namespace strobe::harness

@@ -1,4 +1,4 @@
-// Matrix products in f32 for standard attention: OpenBLAS on one thread.
+// Matrix products in f32 and f64 for standard attention: OpenBLAS on one thread.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -8,12 +8,14 @@
 namespace strobe::harness {
 
 /// A row-major matrix; `row` elements from one row to the next, at least the number of columns.
+template <class Real>
 struct ConstMatrix {
-  const float* data = nullptr;
+  const Real* data = nullptr;
   std::int64_t row = 0;
 };
+template <class Real>
 struct Matrix {
-  float* data = nullptr;
+  Real* data = nullptr;
   std::int64_t row = 0;
 };
 struct ProductSizes {
@@ -23,10 +25,14 @@ struct ProductSizes {
 };
 
 /// c [rows, columns] = alpha a [rows, depth] b [columns, depth]^T.
-/// Throws Error(unsupported) for a size that BLAS's 32-bit integers do not hold.
-void multiply_transposed(ConstMatrix a, ConstMatrix b, Matrix c, ProductSizes n, float alpha);
+/// Throws Error(unsupported) for a size that BLAS's 32-bit integers do not hold. Real: float,
+/// double.
+template <class Real>
+void multiply_transposed(ConstMatrix<Real> a, ConstMatrix<Real> b, Matrix<Real> c, ProductSizes n,
+                         Real alpha);
 
 /// c [rows, columns] = a [rows, depth] b [depth, columns]; 0 where depth is 0.
-void multiply(ConstMatrix a, ConstMatrix b, Matrix c, ProductSizes n);
+template <class Real>
+void multiply(ConstMatrix<Real> a, ConstMatrix<Real> b, Matrix<Real> c, ProductSizes n);
 
 }  // namespace strobe::harness

@@ -43,63 +43,87 @@ struct Gathered {
   }
 };
 
-/// The gathered keys' rows of k or v, contiguous f32.
-std::vector<float> gather(const Rows& from, const Gathered& seen) {
-  std::vector<float> to(static_cast<std::size_t>(seen.count() * from.dim));
+/// The gathered keys' rows of k or v, contiguous.
+template <class Real>
+std::vector<Real> gather(const Rows& from, const Gathered& seen) {
+  std::vector<Real> to(static_cast<std::size_t>(seen.count() * from.dim));
   widen_rows(from, seen.keys.sinks, to.data());
   widen_rows(from, seen.keys.window, to.data() + seen.keys.sinks.size() * from.dim);
   return to;
 }
 
-}  // namespace
+/// o and lse of the rows, in Real.
+template <class Real>
+struct RowsResult {
+  std::vector<Real> o, lse;
+};
 
-void standard_rows(const ForwardParams& p, const StandardRows& which, float* o, float* lse) {
+template <class Real>
+RowsResult<Real> rows_in(const ForwardParams& p, const StandardRows& which) {
   const Sequence s = sequence(p, which.batch);
   const std::int64_t rows =
       std::clamp<std::int64_t>(s.lengths.q - which.first, 0, which.rows);  // the rest is padding
-  std::fill_n(o, which.rows * p.head_dim_v, 0.0f);
-  const auto sink = static_cast<float>(sink_logit(p, which.head));
-  std::fill_n(lse, which.rows, -std::numeric_limits<float>::infinity());
-  std::fill_n(lse, rows, sink);
+  const auto sink = static_cast<Real>(sink_logit(p, which.head));
+  RowsResult<Real> result{std::vector<Real>(static_cast<std::size_t>(which.rows * p.head_dim_v)),
+                          std::vector<Real>(static_cast<std::size_t>(which.rows),
+                                            -std::numeric_limits<Real>::infinity())};
+  std::fill_n(result.lse.begin(), rows, sink);
   Gathered seen;
   for (std::int64_t row = 0; row < rows; ++row)
     seen.add(columns_of(row_keys(p, s, which.head, which.first + row)));
   seen.join();
   const std::int64_t n = seen.count();
-  if (n == 0) return;
+  if (n == 0) return result;
 
   const std::int64_t kv = p.kv_head(which.head);
   const std::int64_t first_q = p.q_strides.offset(s.batch, s.first_q + which.first, which.head);
-  std::vector<float> q(static_cast<std::size_t>(rows * p.head_dim));
+  std::vector<Real> q(static_cast<std::size_t>(rows * p.head_dim));
   widen_rows({p.q, p.dtype, first_q, p.q_strides.row, p.head_dim}, {0, rows}, q.data());
-  const std::vector<float> k = gather(
+  const std::vector<Real> k = gather<Real>(
       {p.k, p.dtype, p.k_strides.offset(s.batch, s.first_k, kv), p.k_strides.row, p.head_dim},
       seen);
-  const std::vector<float> v = gather(
+  const std::vector<Real> v = gather<Real>(
       {p.v, p.dtype, p.v_strides.offset(s.batch, s.first_k, kv), p.v_strides.row, p.head_dim_v},
       seen);
 
-  std::vector<float> scores(static_cast<std::size_t>(rows * n));
-  std::vector<float> k_transposed(k.size());
-  transpose({k.data(), p.head_dim}, n, p.head_dim, {k_transposed.data(), n});
-  multiply_in_order({q.data(), p.head_dim}, {k_transposed.data(), n}, {scores.data(), n},
-                    {rows, n, p.head_dim}, static_cast<float>(p.softmax_scale));
+  std::vector<Real> scores(static_cast<std::size_t>(rows * n));
+  std::vector<Real> k_transposed(k.size());
+  transpose<Real>({k.data(), p.head_dim}, n, p.head_dim, {k_transposed.data(), n});
+  multiply_in_order<Real>({q.data(), p.head_dim}, {k_transposed.data(), n}, {scores.data(), n},
+                          {rows, n, p.head_dim}, static_cast<Real>(p.softmax_scale));
   for (std::int64_t row = 0; row < rows; ++row) {
     const Columns keys = columns_of(row_keys(p, s, which.head, which.first + row));
     const Columns columns{seen.columns(keys.sinks), seen.columns(keys.window)};
-    float* const row_scores = scores.data() + row * n;
+    Real* const row_scores = scores.data() + row * n;
     const auto each = [&](auto change) {
       for (const auto& [from, to] :
            {std::pair(keys.sinks, columns.sinks), std::pair(keys.window, columns.window)})
         change(p, Pair{s, which.head, which.first + row, from.begin}, from.size(),
                row_scores + to.begin);
     };
-    each(rule_row);
-    lse[row] = softmax_row(row_scores, n, columns, {p.dtype, sink});
-    each(drop_row);
+    each(rule_row<Real>);
+    result.lse[static_cast<std::size_t>(row)] =
+        softmax_row<Real>(row_scores, n, columns, {p.dtype, sink});
+    each(drop_row<Real>);
   }
-  multiply_in_order({scores.data(), n}, {v.data(), p.head_dim_v}, {o, p.head_dim_v},
-                    {rows, p.head_dim_v, n}, 1.0f);
+  multiply_in_order<Real>({scores.data(), n}, {v.data(), p.head_dim_v},
+                          {result.o.data(), p.head_dim_v}, {rows, p.head_dim_v, n}, 1);
+  return result;
+}
+
+template <class Real>
+void copy(const RowsResult<Real>& result, double* o, double* lse) {
+  std::copy(result.o.begin(), result.o.end(), o);
+  std::copy(result.lse.begin(), result.lse.end(), lse);
+}
+
+}  // namespace
+
+void standard_rows(const ForwardParams& p, const StandardRows& which, double* o, double* lse) {
+  if (p.dtype == DType::f64)
+    copy(rows_in<double>(p, which), o, lse);
+  else
+    copy(rows_in<float>(p, which), o, lse);
 }
 
 }  // namespace strobe::harness

@@ -10,8 +10,9 @@
 namespace strobe::harness {
 namespace {
 
-void clear(float* s, std::int64_t begin, std::int64_t end) {
-  if (begin < end) std::fill(s + begin, s + end, 0.0f);
+template <class Real>
+void clear(Real* s, std::int64_t begin, std::int64_t end) {
+  if (begin < end) std::fill(s + begin, s + end, Real(0));
 }
 
 }  // namespace
@@ -25,23 +26,27 @@ Columns columns_of(const Keys& keys) {
   return columns;
 }
 
-void rule_row(const ForwardParams& p, const Pair& first, std::int64_t keys, float* s) {
+template <class Real>
+void rule_row(const ForwardParams& p, const Pair& first, std::int64_t keys, Real* s) {
   if (!p.masks_pairs() && !p.alibi_slopes.given() && p.softcap == 0) return;
   Pair pair = first;
   for (std::int64_t i = 0; i < keys; ++i, ++pair.key)
     s[i] =
-        pair_visible(p, pair) ? score_rule(p, pair, s[i]) : -std::numeric_limits<float>::infinity();
+        pair_visible(p, pair) ? score_rule(p, pair, s[i]) : -std::numeric_limits<Real>::infinity();
 }
 
-void drop_row(const ForwardParams& p, const Pair& first, std::int64_t keys, float* probabilities) {
+template <class Real>
+void drop_row(const ForwardParams& p, const Pair& first, std::int64_t keys, Real* probabilities) {
   if (p.dropout.threshold() == 0) return;
   Pair pair = first;
   for (std::int64_t i = 0; i < keys; ++i, ++pair.key)
-    probabilities[i] *= static_cast<float>(dropout_factor(p, pair));
+    probabilities[i] *= static_cast<Real>(dropout_factor(p, pair));
 }
 
-float softmax_row(float* s, std::int64_t n, const Columns& seen, const SoftmaxOptions& options) {
-  const VectorLoops& loops = best_vector_loops();
+template <class Real>
+Real softmax_row(Real* s, std::int64_t n, const Columns& seen,
+                 const SoftmaxOptions<Real>& options) {
+  const RowLoops<Real>& loops = best_vector_loops().rows<Real>();
   const auto& [sinks, window] = seen;
   const std::int64_t window_begin = window.empty() ? n : window.begin;
   clear(s, 0, sinks.empty() ? window_begin : sinks.begin);
@@ -49,33 +54,43 @@ float softmax_row(float* s, std::int64_t n, const Columns& seen, const SoftmaxOp
   if (!window.empty()) clear(s, window.end, n);
   if (sinks.empty() && window.empty()) return options.sink;
 
-  const float row_max = std::max({loops.largest(s + sinks.begin, sinks.size()),
-                                  loops.largest(s + window.begin, window.size()), options.sink});
-  if (row_max == -std::numeric_limits<float>::infinity()) {  // all masked, one by one
+  const Real row_max = std::max({loops.largest(s + sinks.begin, sinks.size()),
+                                 loops.largest(s + window.begin, window.size()), options.sink});
+  if (row_max == -std::numeric_limits<Real>::infinity()) {  // all masked, one by one
     clear(s, 0, n);
     return row_max;
   }
-  const float row_sum = loops.exp_sum(s + sinks.begin, sinks.size(), row_max) +
-                        loops.exp_sum(s + window.begin, window.size(), row_max) +
-                        std::exp(options.sink - row_max);
-  loops.scale(s + sinks.begin, sinks.size(), 1.0f / row_sum, options.type);
-  loops.scale(s + window.begin, window.size(), 1.0f / row_sum, options.type);
+  const Real row_sum = loops.exp_sum(s + sinks.begin, sinks.size(), row_max) +
+                       loops.exp_sum(s + window.begin, window.size(), row_max) +
+                       std::exp(options.sink - row_max);
+  loops.scale(s + sinks.begin, sinks.size(), 1 / row_sum, options.type);
+  loops.scale(s + window.begin, window.size(), 1 / row_sum, options.type);
   return row_max + std::log(row_sum);
 }
 
-void widen_rows(const Rows& from, Range range, float* to) {
+template <class Real>
+void widen_rows(const Rows& from, Range range, Real* to) {
   for (std::int64_t row = range.begin; row < range.end; ++row, to += from.dim) {
     const std::int64_t at = from.first + row * from.stride;
-    if (from.dtype == DType::f32) {
-      std::copy_n(static_cast<const float*>(from.data) + at, from.dim, to);
-    } else {
-      const auto widen = [&](const auto* in) { std::copy_n(in + at, from.dim, to); };
-      if (from.dtype == DType::f16)
-        widen(static_cast<const float16*>(from.data));
-      else
-        widen(static_cast<const bfloat16*>(from.data));
+    const auto widen = [&](const auto* in) {
+      std::transform(in + at, in + at + from.dim, to, [](auto x) { return static_cast<Real>(x); });
+    };
+    switch (from.dtype) {
+      case DType::f64: widen(static_cast<const double*>(from.data)); break;
+      case DType::f16: widen(static_cast<const float16*>(from.data)); break;
+      case DType::bf16: widen(static_cast<const bfloat16*>(from.data)); break;
+      default: widen(static_cast<const float*>(from.data)); break;
     }
   }
 }
+
+#define STROBE_FOR_REAL(Real)                                                                  \
+  template void rule_row(const ForwardParams&, const Pair&, std::int64_t, Real*);              \
+  template void drop_row(const ForwardParams&, const Pair&, std::int64_t, Real*);              \
+  template Real softmax_row(Real*, std::int64_t, const Columns&, const SoftmaxOptions<Real>&); \
+  template void widen_rows(const Rows&, Range, Real*);
+STROBE_FOR_REAL(float)
+STROBE_FOR_REAL(double)
+#undef STROBE_FOR_REAL
 
 }  // namespace strobe::harness

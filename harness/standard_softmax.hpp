@@ -31,22 +31,27 @@ struct Columns {
 /// The columns of a score matrix that has one for each key.
 Columns columns_of(const Keys& keys);
 
-/// Softcap, bias, ALiBi and masks of single pairs (as -inf), in f32, on the scores of keys [keys)
-/// of a row; s[0] is that of the first. Does nothing where the call has none of them.
-void rule_row(const ForwardParams& p, const Pair& first, std::int64_t keys, float* s);
+/// Softcap, bias, ALiBi and masks of single pairs (as -inf), in Real (float or double), on the
+/// scores of keys [keys) of a row; s[0] is that of the first. Does nothing where the call has none
+/// of them.
+template <class Real>
+void rule_row(const ForwardParams& p, const Pair& first, std::int64_t keys, Real* s);
 
 /// 0 for what dropout drops of the same keys, the rest divided by the share that is kept.
-void drop_row(const ForwardParams& p, const Pair& first, std::int64_t keys, float* probabilities);
+template <class Real>
+void drop_row(const ForwardParams& p, const Pair& first, std::int64_t keys, Real* probabilities);
 
 /// What softmax_row does besides.
+template <class Real>
 struct SoftmaxOptions {
-  DType type = DType::f32;                               ///< that P is rounded to: f32, f16, bf16
-  float sink = -std::numeric_limits<float>::infinity();  ///< one more score, without a column
+  DType type = DType::f32;                             ///< that P is rounded to
+  Real sink = -std::numeric_limits<Real>::infinity();  ///< one more score, without a column
 };
 
 /// Turns a row of n scores into probabilities in place, 0 in every column that the row does not
 /// see; returns lse (that of the sink where it sees none).
-float softmax_row(float* s, std::int64_t n, const Columns& seen, const SoftmaxOptions& options);
+template <class Real>
+Real softmax_row(Real* s, std::int64_t n, const Columns& seen, const SoftmaxOptions<Real>& options);
 
 /// Where rows of `dim` elements lie: `first` is the offset of row 0, in elements.
 struct Rows {
@@ -57,7 +62,8 @@ struct Rows {
   std::int64_t dim = 0;
 };
 
-/// Copies rows [range.begin, range.end) to `to` [range.size(), dim], as f32.
-void widen_rows(const Rows& from, Range range, float* to);
+/// Copies rows [range.begin, range.end) to `to` [range.size(), dim], as Real.
+template <class Real>
+void widen_rows(const Rows& from, Range range, Real* to);
 
 }  // namespace strobe::harness

@@ -17,6 +17,18 @@ struct PeakLoop {
   double flops_per_iteration = 0.0;
 };
 
+/// The steps of a row of standard attention's softmax.
+template <class Real>
+struct RowLoops {
+  /// The largest of x [n], NaN left out; -inf of none.
+  Real (*largest)(const Real* x, std::int64_t n) = nullptr;
+  /// x = exp(x - shift), error 1 ulp, 0 where it would be denormal; returns the sum.
+  Real (*exp_sum)(Real* x, std::int64_t n, Real shift) = nullptr;
+  /// x = factor * x, rounded to the nearest number of the type: f32 (f64 for f64), bf16, or, where
+  /// 0 <= x <= 1, f16.
+  void (*scale)(Real* x, std::int64_t n, Real factor, DType type) = nullptr;
+};
+
 /// One instruction set's. Built in files of their own flags, so nothing in them may be an inline
 /// function or template with a symbol of its own.
 struct VectorLoops {
@@ -26,13 +38,16 @@ struct VectorLoops {
   PeakLoop dot_bf16{};
   /// Reads every byte, in two streams; the result depends on all of them.
   std::uint64_t (*read)(const std::byte* data, std::int64_t bytes) = nullptr;
-  /// The largest of x [n], NaN left out; -inf of none.
-  float (*largest)(const float* x, std::int64_t n) = nullptr;
-  /// x = exp(x - shift), error 1 ulp, 0 below 2^-126; returns the sum.
-  float (*exp_sum)(float* x, std::int64_t n, float shift) = nullptr;
-  /// x = factor * x, rounded to the nearest number of the type: f32, bf16, or, where 0 <= x <= 1,
-  /// f16.
-  void (*scale)(float* x, std::int64_t n, float factor, DType type) = nullptr;
+  RowLoops<float> f32{};
+  RowLoops<double> f64{};
+
+  template <class Real>
+  const RowLoops<Real>& rows() const {
+    if constexpr (sizeof(Real) == sizeof(double))
+      return f64;
+    else
+      return f32;
+  }
 };
 
 extern const VectorLoops kPortableLoops;

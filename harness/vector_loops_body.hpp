@@ -102,38 +102,46 @@ static std::uint64_t read_all(const std::byte* data, std::int64_t bytes) {
   return sum;
 }
 
+/// Lanes of a vector.
+template <class Vector>
+constexpr std::int64_t kCount = kBytes / static_cast<std::int64_t>(sizeof(Vector{}[0]));
+
 /// The first `count` of `from`, the rest `fill`.
-static Floats load_some(const float* from, std::int64_t count, float fill) {
-  Floats value = Floats{} + fill;
+template <class Vector, class Real>
+static Vector load_some(const Real* from, std::int64_t count, Real fill) {
+  Vector value = Vector{} + fill;
   for (std::int64_t lane = 0; lane < count; ++lane) value[lane] = from[lane];
   return value;
 }
 
-static void store_some(float* to, Floats value, std::int64_t count) {
+template <class Vector, class Real>
+static void store_some(Real* to, Vector value, std::int64_t count) {
   for (std::int64_t lane = 0; lane < count; ++lane) to[lane] = value[lane];
 }
 
 /// Vectors in flight at once.
 constexpr int kParts = 4;
 
-static float largest(const float* x, std::int64_t n) {
-  const Floats none = Floats{} - __builtin_inff();
-  Floats high[kParts] = {none, none, none, none};
+template <class Vector, class Real>
+static Real largest(const Real* x, std::int64_t n) {
+  constexpr Real kNone = -__builtin_inff();
+  Vector high[kParts];
+  for (Vector& part : high) part = Vector{} + kNone;
   std::int64_t at = 0;
-  for (; at + kParts * kLanes <= n; at += kParts * kLanes) {
+  for (; at + kParts * kCount<Vector> <= n; at += kParts * kCount<Vector>) {
     for (int part = 0; part < kParts; ++part) {
-      const Floats value = load<Floats>(x + at + part * kLanes);
+      const Vector value = load<Vector>(x + at + part * kCount<Vector>);
       high[part] = value > high[part] ? value : high[part];
     }
   }
-  for (; at < n; at += kLanes) {
-    const Floats value =
-        n - at < kLanes ? load_some(x + at, n - at, -__builtin_inff()) : load<Floats>(x + at);
+  for (; at < n; at += kCount<Vector>) {
+    const Vector value =
+        n - at < kCount<Vector> ? load_some<Vector>(x + at, n - at, kNone) : load<Vector>(x + at);
     high[0] = value > high[0] ? value : high[0];
   }
-  float result = -__builtin_inff();
-  for (const Floats& part : high) {
-    for (std::int64_t lane = 0; lane < kLanes; ++lane)
+  Real result = kNone;
+  for (const Vector& part : high) {
+    for (std::int64_t lane = 0; lane < kCount<Vector>; ++lane)
       result = part[lane] > result ? part[lane] : result;
   }
   return result;
@@ -158,25 +166,45 @@ static inline __attribute__((always_inline)) Floats exp_of(Floats x) {
   return x < -87.3f ? Floats{} : result;
 }
 
-static float exp_sum(float* x, std::int64_t n, float shift) {
-  Floats sum[kParts] = {};
+/// The same in f64, by the polynomial of degree 13 (4e-18 from the truth).
+static inline __attribute__((always_inline)) Doubles exp_of(Doubles x) {
+  constexpr double kRound = 6755399441055744.0;  // 1.5 * 2^52
+  const Doubles shifted = x * 1.4426950408889634 + kRound;
+  const Doubles whole = shifted - kRound;
+  const Doubles r = (x - whole * 0.693147180369123816490) - whole * 1.90821492927058770002e-10;
+  Doubles power = Doubles{} + 1.0 / 6227020800;
+  double factorial = 6227020800;
+  for (int n = 13; n > 2; --n) {
+    factorial /= n;
+    power = power * r + 1.0 / factorial;
+  }
+  power = power * (r * r) + r + 1.0;
+  const Words exponent = (reinterpret_cast<Words>(shifted) + 1023) << 52;
+  const Doubles result = power * reinterpret_cast<Doubles>(exponent);
+  return x < -708.0 ? Doubles{} : result;
+}
+
+template <class Vector, class Real>
+static Real exp_sum(Real* x, std::int64_t n, Real shift) {
+  Vector sum[kParts] = {};
   std::int64_t at = 0;
-  for (; at + kParts * kLanes <= n; at += kParts * kLanes) {
-    Floats p[kParts];
+  for (; at + kParts * kCount<Vector> <= n; at += kParts * kCount<Vector>) {
+    Vector p[kParts];
     for (int part = 0; part < kParts; ++part)
-      p[part] = exp_of(load<Floats>(x + at + part * kLanes) - shift);
+      p[part] = exp_of(load<Vector>(x + at + part * kCount<Vector>) - shift);
     for (int part = 0; part < kParts; ++part) sum[part] += p[part];
     __builtin_memcpy(x + at, p, sizeof p);
   }
-  for (; at < n; at += kLanes) {
-    const std::int64_t count = n - at < kLanes ? n - at : kLanes;
-    const Floats p = exp_of(load_some(x + at, count, -__builtin_inff()) - shift);
+  for (; at < n; at += kCount<Vector>) {
+    const std::int64_t count = n - at < kCount<Vector> ? n - at : kCount<Vector>;
+    constexpr Real kNone = -__builtin_inff();
+    const Vector p = exp_of(load_some<Vector>(x + at, count, kNone) - shift);
     store_some(x + at, p, count);
     sum[0] += p;
   }
   sum[0] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-  float total = 0.0f;
-  for (std::int64_t lane = 0; lane < kLanes; ++lane) total += sum[0][lane];
+  Real total = 0;
+  for (std::int64_t lane = 0; lane < kCount<Vector>; ++lane) total += sum[0][lane];
   return total;
 }
 
@@ -199,15 +227,23 @@ static inline __attribute__((always_inline)) Floats to_f16(Floats x) {
 static inline __attribute__((always_inline)) Floats rounded_to(DType type, Floats x) {
   return type == DType::bf16 ? to_bf16(x) : type == DType::f16 ? to_f16(x) : x;
 }
+static inline __attribute__((always_inline)) Doubles rounded_to(DType, Doubles x) { return x; }
 
-static void scale(float* x, std::int64_t n, float factor, DType type) {
+template <class Vector, class Real>
+static void scale(Real* x, std::int64_t n, Real factor, DType type) {
   std::int64_t at = 0;
-  for (; at + kLanes <= n; at += kLanes) {
-    const Floats value = rounded_to(type, load<Floats>(x + at) * factor);
+  for (; at + kCount<Vector> <= n; at += kCount<Vector>) {
+    const Vector value = rounded_to(type, load<Vector>(x + at) * factor);
     __builtin_memcpy(x + at, &value, sizeof value);
   }
   if (at == n) return;
-  store_some(x + at, rounded_to(type, load_some(x + at, n - at, 0.0f) * factor), n - at);
+  const Vector rest = load_some<Vector>(x + at, n - at, Real(0));
+  store_some(x + at, rounded_to(type, rest * factor), n - at);
+}
+
+template <class Vector, class Real>
+static constexpr RowLoops<Real> row_loops() {
+  return {largest<Vector, Real>, exp_sum<Vector, Real>, scale<Vector, Real>};
 }
 
 /// Every loop of this width; the dot product is for those who have it.
@@ -218,9 +254,8 @@ static constexpr VectorLoops loops_named(const char* name, PeakLoop dot_bf16 = {
           .mul_add_f64 = {mul_add_f64, kFlops / 2.0},
           .dot_bf16 = dot_bf16,
           .read = read_all,
-          .largest = largest,
-          .exp_sum = exp_sum,
-          .scale = scale};
+          .f32 = row_loops<Floats, float>(),
+          .f64 = row_loops<Doubles, double>()};
 }
 
 }  // namespace strobe::harness

@@ -17,7 +17,8 @@ struct ForwardTensors {
   ConstTensorView k{};             ///< [batch, seqlen_k, num_heads_kv, head_dim]
   ConstTensorView v{};             ///< [batch, seqlen_k, num_heads_kv, head_dim_v]
   TensorView o{};                  ///< [batch, seqlen_q, num_heads, head_dim_v], q's type or f32
-  TensorView lse{};                ///< [batch, num_heads, seqlen_q] f32; packed [num_heads, total]
+  TensorView lse{};                ///< [batch, num_heads, seqlen_q]; packed [num_heads, total];
+                                   ///< f32, or f64 for f64
   ConstTensorView cu_seqlens_q{};  ///< [batch + 1] i32: packed sequence b is rows [cu[b], cu[b+1])
   ConstTensorView cu_seqlens_k{};  ///< [batch + 1] i32
   ConstTensorView seqlens_q{};     ///< [batch] i32: shortens sequences, from the end
@@ -31,8 +32,8 @@ struct ForwardTensors {
   ConstTensorView blocks{};     ///< bool [batch or 1, num_heads or 1, ceil(seqlen_q / block_q),
                                 ///< ceil(seqlen_k / block_k)]; sizes of a block: Mask
   ConstTensorView bias{};       ///< f32 or q's type, shaped as allowed; -inf masks
-  ConstTensorView alibi_slopes{};   ///< f32 [num_heads] or [batch, num_heads]
-  ConstTensorView sink_logits{};    ///< f32 [num_heads]: one more score a row, without a value
+  ConstTensorView alibi_slopes{};   ///< [num_heads] or [batch, num_heads], f32; or f64 for f64
+  ConstTensorView sink_logits{};    ///< [num_heads], likewise: one more score, without a value
   ConstTensorView dropout_state{};  ///< u64 [2]: seed and offset, read at run instead of Options'
 };
 

@@ -30,6 +30,9 @@ constexpr std::int64_t size_of(DType dtype) {
   return 0;
 }
 
+/// What lse comes in for q, k and v of this type: f64 for f64, else f32.
+constexpr DType lse_dtype_of(DType dtype) { return dtype == DType::f64 ? DType::f64 : DType::f32; }
+
 /// "f32", "bf16", ...
 constexpr const char* name_of(DType dtype) {
   switch (dtype) {

@@ -19,7 +19,7 @@ constexpr std::string_view kSizeLetters = "bhqkd";
 
 /// The types that are computed in.
 std::optional<DType> type_named(std::string_view text) {
-  for (const DType type : {DType::f32, DType::f16, DType::bf16})
+  for (const DType type : {DType::f32, DType::f16, DType::bf16, DType::f64})
     if (text == name_of(type)) return type;
   return std::nullopt;
 }
@@ -243,13 +243,8 @@ void CaseReader::set_size(char letter, std::int64_t first, std::optional<std::in
 bool CaseReader::read_type() {
   const std::string_view text = word_.text;
   const std::optional<DType> type = type_named(text);
-  if (!type && text != "f64") return false;
+  if (!type) return false;
   note("type");
-  if (!type) {
-    fail("case-later", where_,
-         {word_.quoted(), " is a type that this version does not compute in yet; ",
-          "take f32, f16 or bf16"});
-  }
   problem.dtype = *type;
   return true;
 }
@@ -394,7 +389,7 @@ void CaseReader::refuse_unknown() const {
   }
   fail("case-word", where_,
        {word_.quoted(), " is not a word of the case grammar; sizes are b h q k d with a number, ",
-        "types f32, f16 and bf16, options", known});
+        "types f32, f16, bf16 and f64, options", known});
 }
 
 }  // namespace strobe::api

@@ -7,13 +7,13 @@
 namespace strobe::api {
 namespace {
 
-/// Values of a type that q's may replace.
-void check_real(const Named& tensor, DType q_dtype, const char* where) {
+/// Values in f32 or another type, which depends on q's.
+void check_real(const Named& tensor, DType other, const char* where) {
   const DType type = tensor.view.dtype;
-  if (type == DType::f32 || type == q_dtype) return;
+  if (type == DType::f32 || type == other) return;
   fail("dtype-mismatch", where,
        {tensor.name, " is ", type, "; it must be f32",
-        q_dtype == DType::f32 ? "" : std::string(" or ") + name_of(q_dtype) + ", q's type"});
+        other == DType::f32 ? "" : std::string(" or ") + name_of(other) + ", q's type"});
 }
 
 constexpr const char* kPairAxes =
@@ -97,11 +97,11 @@ void check_pair_types(const ForwardTensors& t, Problem& problem, const char* whe
     const bool per_batch = t.alibi_slopes.rank() == 2;
     check_rank({"alibi_slopes", t.alibi_slopes}, per_batch ? 2 : 1,
                "num_heads (or two: batch, num_heads)", where);
-    check_type({"alibi_slopes", t.alibi_slopes}, DType::f32, where);
+    check_real({"alibi_slopes", t.alibi_slopes}, lse_dtype_of(problem.dtype), where);
   }
   if (t.sink_logits.given()) {
     check_rank({"sink_logits", t.sink_logits}, 1, "num_heads", where);
-    check_type({"sink_logits", t.sink_logits}, DType::f32, where);
+    check_real({"sink_logits", t.sink_logits}, lse_dtype_of(problem.dtype), where);
   }
   if (t.dropout_state.given()) {
     check_rank({"dropout_state", t.dropout_state}, 1, "2 (seed, offset)", where);

@@ -27,14 +27,11 @@ void check_types(const Problem& p, const char* where) {
   switch (p.dtype) {
     case DType::f32:
     case DType::f16:
-    case DType::bf16: break;
-    case DType::f64:
-      fail("dtype-later", where,
-           {"q, k and v are ", p.dtype, ", which this version does not compute in yet; ",
-            "take f32, f16 or bf16"});
+    case DType::bf16:
+    case DType::f64: break;
     default:
       fail("dtype-input", where,
-           {"q, k and v are ", p.dtype, "; their type must be f32, f16 or bf16"});
+           {"q, k and v are ", p.dtype, "; their type must be f32, f16, bf16 or f64"});
   }
   if (p.o_dtype == p.dtype || p.o_dtype == DType::f32) return;
   fail("dtype-output", where,
@@ -165,7 +162,7 @@ void check_problem(const Problem& p, const char* where) {
   check_bytes("k", {p.batch, p.seqlen_k, p.num_heads_kv, p.head_dim}, p.dtype, where);
   check_bytes("v", {p.batch, p.seqlen_k, p.num_heads_kv, p.head_dim_v}, p.dtype, where);
   check_bytes("o", {p.batch, p.seqlen_q, p.num_heads, p.head_dim_v}, p.o_dtype, where);
-  check_bytes("lse", {p.batch, p.num_heads, p.seqlen_q, 1}, DType::f32, where);
+  check_bytes("lse", {p.batch, p.num_heads, p.seqlen_q, 1}, lse_dtype_of(p.dtype), where);
   check_pairs(p, where);
   check_meaning(p, where);
 }

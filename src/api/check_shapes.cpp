@@ -82,7 +82,7 @@ void check_tensor_ranks(const ForwardTensors& t, bool packed, const char* where)
   }
   if (t.lse.given()) {
     check_rank({"lse", t.lse}, rank - 1, packed ? "heads, total" : "batch, heads, seqlen_q", where);
-    check_type({"lse", t.lse}, DType::f32, where);
+    check_type({"lse", t.lse}, lse_dtype_of(t.q.dtype), where);
   }
 }
 

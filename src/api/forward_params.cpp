@@ -69,6 +69,7 @@ ForwardParams forward_params(const ForwardTensors& t, const Problem& problem) {
     p.lse_strides = strides_of(t.lse, packed ? Axes{-1, 1, 0, -1} : Axes{0, 2, 1, -1});
   p.dtype = t.q.dtype;
   p.o_dtype = t.o.dtype;
+  p.lse_dtype = lse_dtype_of(p.dtype);
   p.batch = packed ? t.cu_seqlens_q.shape[0] - 1 : t.q.shape[axis.batch];
   p.num_heads = t.q.shape[axis.head];
   p.num_heads_kv = t.k.shape[axis.head];

@@ -28,7 +28,6 @@ inline constexpr Message kMessages[] = {
     {"heads-ratio", Code::invalid_argument},
     {"size-overflow", Code::invalid_argument},
     {"dtype-input", Code::invalid_argument},
-    {"dtype-later", Code::unsupported},
     {"dtype-output", Code::invalid_argument},
     {"enum-value", Code::invalid_argument},
     {"mask-window", Code::invalid_argument},

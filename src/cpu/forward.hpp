@@ -20,6 +20,8 @@ namespace strobe::cpu::STROBE_ISA {
 template <class C>
 class ForwardTile {
   using Element = typename C::Element;
+  using Real = RealOf<C>;
+  using Word = WordOf<C>;
 
  public:
   ForwardTile(const ForwardParams& p, const ForwardTask& task, int tiles, std::byte* memory)
@@ -33,8 +35,8 @@ class ForwardTile {
     rules_ = rules_of<C>(p, task, scale_.score);
     draws_ = draws_of<C>(p, task);
     for (int i = 0; i < tiles; ++i) {
-      float* sums = scratch_.sums + 4 * i * C::kTileQ;
-      float* o = scratch_.o + 2 * static_cast<std::size_t>(i) * scratch_.o_size;
+      Real* sums = scratch_.sums + 4 * i * C::kTileQ;
+      Real* o = scratch_.o + 2 * static_cast<std::size_t>(i) * scratch_.o_size;
       tiles_[i].leaf = {sums, sums + C::kTileQ, o};
       tiles_[i].total = {sums + 2 * C::kTileQ, sums + 3 * C::kTileQ, o + scratch_.o_size};
     }
@@ -95,8 +97,8 @@ class ForwardTile {
     const double size = factor < 0 ? -factor : factor;
     const auto bits = std::bit_cast<std::uint64_t>(size);
     const double power = std::bit_cast<double>(bits & 0x7ff0000000000000u);
-    scale_.q = static_cast<float>(factor < 0 ? -power : power);
-    scale_.score = power > 0 ? static_cast<float>(size / power) : 1.0f;
+    scale_.q = static_cast<Real>(factor < 0 ? -power : power);
+    scale_.score = power > 0 ? static_cast<Real>(size / power) : Real(1);
   }
 
   /// The first block at or after `block` of which some of the rows may see a key.
@@ -143,10 +145,10 @@ class ForwardTile {
         v_in_place(end) ? nullptr : scratch_.v + buffer * scratch_.v_size, scratch_.v_pitch);
   }
 
-  KeyBlock key_block(std::int64_t block, int buffer) const {
+  KeyBlock<C> key_block(std::int64_t block, int buffer) const {
     const int end = static_cast<int>(seen(block).end);
-    KeyBlock keys{scratch_.k + buffer * scratch_.k_size, scratch_.v + buffer * scratch_.v_size,
-                  scratch_.k_pitch, scratch_.v_pitch};
+    KeyBlock<C> keys{scratch_.k + buffer * scratch_.k_size, scratch_.v + buffer * scratch_.v_size,
+                     scratch_.k_pitch, scratch_.v_pitch};
     if (k_in_place(end)) {
       keys.k = reinterpret_cast<const Word*>(source_.k_row(block * kTileK));
       keys.k_pitch = p_.head_dim / C::kPerWord;
@@ -159,9 +161,9 @@ class ForwardTile {
   }
 
   Word* q_tile(int i) { return scratch_.q + static_cast<std::size_t>(i) * scratch_.q_size; }
-  float* s_tile() { return scratch_.s + current_ * kTileK * C::kTileQ; }
+  Real* s_tile() { return scratch_.s + current_ * kTileK * C::kTileQ; }
 
-  void scores(int i, std::int64_t block, const KeyBlock& keys) {
+  void scores(int i, std::int64_t block, const KeyBlock<C>& keys) {
     const TileRows& rows = scratch_.rows[i];
     if (tiles_[i].leaf_index < 0) {
       load_q<C>(q_tile(i), q_row(rows.first_row), p_.q_strides.row, rows.count,
@@ -195,8 +197,8 @@ class ForwardTile {
   }
 
   /// The new scores' maxima enter the state of their tile; its softmax becomes the pending one.
-  void open(int i, std::int64_t block, int buffer, const KeyBlock& keys) {
-    QueryTile& tile = tiles_[i];
+  void open(int i, std::int64_t block, int buffer, const KeyBlock<C>& keys) {
+    QueryTile<C>& tile = tiles_[i];
     const std::int64_t leaf = block / kLeafBlocks;
     const bool first = leaf != tile.leaf_index;
     if (first && tile.leaf_index >= 0) close(tile);
@@ -253,9 +255,9 @@ class ForwardTile {
   }
 
   /// The open leaf is complete: it becomes, or is folded into, the state of all closed leaves.
-  void close(QueryTile& tile) {
+  void close(QueryTile<C>& tile) {
     if (tile.has_total) return fold<C>(tile.total, tile.leaf, scale_.score, scratch_.dims);
-    const TileState leaf = tile.leaf;
+    const TileState<C> leaf = tile.leaf;
     tile.leaf = tile.total;
     tile.total = leaf;
     tile.has_total = true;
@@ -266,9 +268,9 @@ class ForwardTile {
     close(tiles_[i]);
     tiles_[i].stored = true;
     const TileRows& rows = scratch_.rows[i];
-    const TileState& state = tiles_[i].total;
-    const Sink sink = sink_of<C>(p_, task_.head, rules_.unit);
-    if (sink.score > kMasked) add_sink<C>(state, sink, scale_.score, scratch_.dims);
+    const TileState<C>& state = tiles_[i].total;
+    const Sink<C> sink = sink_of<C>(p_, task_.head, rules_.unit);
+    if (sink.score > C::kMasked) add_sink<C>(state, sink, scale_.score, scratch_.dims);
     const Sequence& n = task_.sequence;
     const std::int64_t row = n.first_q + rows.first_row;
     const std::int64_t offset = p_.o_strides.offset(n.batch, row, task_.head);
@@ -277,16 +279,15 @@ class ForwardTile {
     else
       store_rows(state, static_cast<Element*>(p_.o) + offset, rows.count);
     if (p_.lse == nullptr) return;
-    float* const lse =
-        static_cast<float*>(p_.lse) + p_.lse_strides.offset(n.batch, row, task_.head);
+    Real* const lse = static_cast<Real*>(p_.lse) + p_.lse_strides.offset(n.batch, row, task_.head);
     store_lse<C>(state, scale_.score, sink, {lse, p_.lse_strides.row, rows.count});
   }
 
   template <class Out>
-  void store_rows(const TileState& state, Out* to, int rows) const {
+  void store_rows(const TileState<C>& state, Out* to, int rows) const {
     const Destination<Out> out{to, p_.o_strides.row, rows};
     store_o<C>(state, out, static_cast<int>(p_.head_dim_v),
-               static_cast<float>(p_.dropout.keep_scale()));
+               static_cast<Real>(p_.dropout.keep_scale()));
   }
 
   /// The rows of the query tile that is loaded next, and of the output tile that is stored next,
@@ -329,8 +330,8 @@ class ForwardTile {
   const ForwardTask& task_;
   Scratch<C> scratch_;
   KeySource<Element> source_;
-  ScaleSplit scale_;
-  ScoreRules rules_;
+  ScaleSplit<C> scale_;
+  ScoreRules<C> rules_;
   Draws draws_;
   RowBounds bounds_;
   Beside<C> beside_;
@@ -339,7 +340,7 @@ class ForwardTile {
   Finite finite_[2] = {};  // the values of the two key blocks
 
   // Two score tiles alternate: the one being filled, `current_`, and the pending one.
-  alignas(64) float block_max_[C::kTileQ];
+  alignas(64) Real block_max_[C::kTileQ];
   Limits limits_[2];
   Runs runs_[2];
   bool masked_[2] = {};
@@ -350,7 +351,7 @@ class ForwardTile {
   std::int64_t pending_block_ = kNoBlock;
   std::int64_t pending_next_ = kNoBlock;  // the next block of the pending tile
 
-  QueryTile tiles_[kMaxTiles];
+  QueryTile<C> tiles_[kMaxTiles];
   int live_tiles_ = 0;
 };
 

@@ -16,7 +16,8 @@ inline constexpr int kTileK = 128;
 inline constexpr int kLeafBlocks = 8;  // 1024 keys: folding costs .3 % (f32) to .6 % (bf16)
 inline constexpr int kMaxTileQ = 64;
 inline constexpr int kMaxGroups = 4;
-inline constexpr int kMaxTiles = 16;  // query tiles of a task
+inline constexpr int kMaxTiles = 32;  // query tiles of a task
+inline constexpr int kMaxTaskRows = 1024;
 
 /// The work between two claims of the counter: some query rows of one head of one sequence.
 struct ForwardTask {
@@ -45,9 +46,9 @@ RowBounds see(const ForwardParams& p, const ForwardTask& task, int lanes, int gr
 Tile block_tile(const ForwardParams& p, const ForwardTask& task, std::int64_t first_row,
                 std::int64_t rows, Range keys);
 
-/// hidden[i] = -inf where the block map hides key begin + i from the row; the others stay.
-void hide_blocks(const ForwardParams& p, const ForwardTask& task, std::int64_t row, Range keys,
-                 float* hidden);
+/// Which of up to 32 keys the block map hides from the row (bits, the first key lowest).
+std::uint32_t hidden_keys(const ForwardParams& p, const ForwardTask& task, std::int64_t row,
+                          Range keys);
 
 /// Which rows of a tile (bits, the first row lowest) may see one key, but for intervals.
 std::uint64_t pair_bits(const ForwardParams& p, const ForwardTask& task, const TileRows& tile,

@@ -9,13 +9,13 @@
 namespace strobe::cpu {
 
 namespace portable {
-extern const ForwardKernel kForward[3];
+extern const ForwardKernel kForward[4];
 }
 namespace avx2 {
-extern const ForwardKernel kForward[3];
+extern const ForwardKernel kForward[4];
 }
 namespace avx512 {
-extern const ForwardKernel kForward[3];
+extern const ForwardKernel kForward[4];
 }
 namespace avx512bf16 {
 extern const ForwardKernel kForward[1];

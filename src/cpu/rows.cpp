@@ -49,12 +49,14 @@ Tile block_tile(const ForwardParams& p, const ForwardTask& task, std::int64_t fi
   return all ? Tile::Full : some ? Tile::Partial : Tile::Empty;
 }
 
-void hide_blocks(const ForwardParams& p, const ForwardTask& task, std::int64_t row, Range keys,
-                 float* hidden) {
+std::uint32_t hidden_keys(const ForwardParams& p, const ForwardTask& task, std::int64_t row,
+                          Range keys) {
   const std::int64_t q = row / p.mask.block_q;
+  std::uint32_t bits = 0;
   for (std::int64_t key = keys.begin; key < keys.end; ++key)
     if (!truth(p.blocks, p.blocks.offset(task.sequence.index, task.head, q, key / p.mask.block_k)))
-      hidden[key - keys.begin] = -std::numeric_limits<float>::infinity();
+      bits |= std::uint32_t{1} << (key - keys.begin);
+  return bits;
 }
 
 std::uint64_t pair_bits(const ForwardParams& p, const ForwardTask& task, const TileRows& tile,
@@ -75,9 +77,9 @@ void clear_rows(const ForwardParams& p, const ForwardTask& task, std::int64_t fi
                    p.o_strides.offset(s.batch, row, task.head) * size_of(p.o_dtype);
     std::memset(o, 0, static_cast<std::size_t>(p.head_dim_v * size_of(p.o_dtype)));
     if (p.lse != nullptr)
-      static_cast<float*>(p.lse)[p.lse_strides.offset(s.batch, row, task.head)] =
-          row - s.first_q < s.lengths.q ? static_cast<float>(sink_logit(p, task.head))
-                                        : -std::numeric_limits<float>::infinity();
+      store_element(p.lse, p.lse_dtype, p.lse_strides.offset(s.batch, row, task.head),
+                    row - s.first_q < s.lengths.q ? sink_logit(p, task.head)
+                                                  : -std::numeric_limits<double>::infinity());
   }
 }
 

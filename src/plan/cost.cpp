@@ -36,8 +36,9 @@ void add(Cost& cost, const Problem& p, Lengths n, std::int64_t sequences, std::i
   const auto out = static_cast<double>(size_of(p.o_dtype));
   cost.visible_pairs += pairs;
   cost.flops += forward_flops(static_cast<double>(pairs), p.head_dim, p.head_dim_v);
+  const auto lse = static_cast<double>(size_of(lse_dtype_of(p.dtype)));
   cost.bytes +=
-      heads * rows * (dims * in + dims_v * out + 4) + heads_kv * keys * (dims + dims_v) * in;
+      heads * rows * (dims * in + dims_v * out + lse) + heads_kv * keys * (dims + dims_v) * in;
 }
 
 }  // namespace

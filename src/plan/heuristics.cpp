@@ -15,14 +15,17 @@ namespace {
 
 /// The more tiles, the more rarely a key block is copied or read from afar; but o and q of all
 /// tiles should stay in L2 (1 MB) where they can. Measured on Zen 4, bench/notes.md: at d=64 16
-/// tiles beat 8 by .5 to 1 %, from 160 to 256 dims 8 beat 4 by 2 %.
+/// tiles of 64 rows beat 8 by .5 to 1 %, from 160 to 256 dims 8 beat 4 by 2 %; on Zen 3 with AVX2 4
+/// tiles of 24 rows lose 10 % against 16, and 32 are as good.
 int largest_tiles(const Problem& problem, const cpu::ForwardKernel& kernel) {
   constexpr std::size_t kMiB = std::size_t{1} << 20;
   const auto bytes = [&](int tiles) {
     return kernel.scratch_bytes(problem.head_dim, problem.head_dim_v, tiles);
   };
-  if (bytes(cpu::kMaxTiles) <= 5 * kMiB / 4) return cpu::kMaxTiles;
-  return bytes(cpu::kMaxTiles / 2) <= 5 * kMiB / 2 ? cpu::kMaxTiles / 2 : cpu::kMaxTiles / 4;
+  int tiles = cpu::kMaxTiles;
+  while (tiles > 16 && tiles * kernel.tile_q > cpu::kMaxTaskRows) tiles /= 2;
+  while (tiles >= 16 && bytes(tiles) > 5 * kMiB / 4) tiles /= 2;
+  return tiles == 8 && bytes(tiles) > 5 * kMiB / 2 ? 4 : tiles;
 }
 
 }  // namespace

@@ -13,13 +13,16 @@ constexpr KernelRow kKernels[] = {
     {cpu::Isa::avx512, &cpu::avx512::kForward[0]},
     {cpu::Isa::avx512, &cpu::avx512::kForward[1]},
     {cpu::Isa::avx512, &cpu::avx512::kForward[2]},
+    {cpu::Isa::avx512, &cpu::avx512::kForward[3]},
     {cpu::Isa::avx2, &cpu::avx2::kForward[0]},
     {cpu::Isa::avx2, &cpu::avx2::kForward[1]},
     {cpu::Isa::avx2, &cpu::avx2::kForward[2]},
+    {cpu::Isa::avx2, &cpu::avx2::kForward[3]},
 #endif
     {cpu::Isa::portable, &cpu::portable::kForward[0]},
     {cpu::Isa::portable, &cpu::portable::kForward[1]},
     {cpu::Isa::portable, &cpu::portable::kForward[2]},
+    {cpu::Isa::portable, &cpu::portable::kForward[3]},
 };
 
 }  // namespace

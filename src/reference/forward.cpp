@@ -1,5 +1,5 @@
-// Attention forward in float64, as the paper writes it: scores, maximum, sum, weighted values.
-// SPDX-License-Identifier: Apache-2.0
+// Attention forward in float64 and beyond, as the paper writes it: scores, maximum, sum, weighted
+// values. SPDX-License-Identifier: Apache-2.0
 #include "reference/forward.hpp"
 
 #include <algorithm>
@@ -29,60 +29,87 @@ std::vector<std::int64_t> visible_keys(const ForwardParams& p, const Sequence& s
 }
 
 /// q_i . k_j, summed from the first dimension to the last.
-double dot(const ForwardParams& p, std::int64_t q_first, std::int64_t k_first) {
-  double sum = 0.0;
+template <class Real>
+Real dot(const ForwardParams& p, std::int64_t q_first, std::int64_t k_first) {
+  Real sum = 0;
   for (std::int64_t d = 0; d < p.head_dim; ++d)
-    sum += load_element(p.q, p.dtype, q_first + d) * load_element(p.k, p.dtype, k_first + d);
+    sum += static_cast<Real>(load_element(p.q, p.dtype, q_first + d)) *
+           static_cast<Real>(load_element(p.k, p.dtype, k_first + d));
   return sum;
 }
 
-}  // namespace
+/// One row of the output, and its lse.
+template <class Real>
+struct Row {
+  std::vector<Real> o;
+  Real lse = -std::numeric_limits<Real>::infinity();
+};
 
-void forward_row(const ForwardParams& p, std::int64_t batch, std::int64_t head, std::int64_t row,
-                 double* o_row, double* lse) {
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+template <class Real>
+Row<Real> attend(const ForwardParams& p, std::int64_t batch, std::int64_t head, std::int64_t row) {
+  constexpr Real kInfinity = std::numeric_limits<Real>::infinity();
   const Sequence sequence = strobe::sequence(p, batch);
   const std::int64_t kv_head = p.kv_head(head);
 
-  std::fill_n(o_row, p.head_dim_v, 0.0);
-  *lse = -kInfinity;
-  if (row >= sequence.lengths.q) return;  // padding
-  const double sink = sink_logit(p, head);
+  Row<Real> result{std::vector<Real>(static_cast<std::size_t>(p.head_dim_v))};
+  if (row >= sequence.lengths.q) return result;  // padding
+  const Real sink = sink_logit(p, head);
   const std::vector<std::int64_t> keys = visible_keys(p, sequence, head, row);
   if (keys.empty()) {
-    *lse = sink;
-    return;
+    result.lse = sink;
+    return result;
   }
 
   // s_j = rule(scale * (q . k_j)): softcap, bias, ALiBi
   const std::int64_t q_first = p.q_strides.offset(sequence.batch, sequence.first_q + row, head);
-  std::vector<double> s;
+  std::vector<Real> s;
   s.reserve(keys.size());
   for (const std::int64_t j : keys) {
     const std::int64_t k_first = p.k_strides.offset(sequence.batch, sequence.first_k + j, kv_head);
-    s.push_back(
-        score_rule(p, {sequence, head, row, j}, p.softmax_scale * dot(p, q_first, k_first)));
+    s.push_back(score_rule(p, {sequence, head, row, j},
+                           static_cast<Real>(p.softmax_scale) * dot<Real>(p, q_first, k_first)));
   }
 
   // m = max(sink, max_j s_j): no exponential below exceeds 1. A NaN score is no maximum; the sum
   // carries it.
-  double row_max = sink;
-  for (const double score : s) row_max = std::max(row_max, score);
+  Real row_max = sink;
+  for (const Real score : s) row_max = std::max(row_max, score);
 
   // l = exp(sink - m) + sum_j exp(s_j - m)
-  double row_sum = sink == -kInfinity ? 0.0 : std::exp(sink - row_max);
-  for (const double score : s) row_sum += std::exp(score - row_max);
+  Real row_sum = sink == -kInfinity ? Real(0) : std::exp(sink - row_max);
+  for (const Real score : s) row_sum += std::exp(score - row_max);
 
   // o = sum_j dropout(exp(s_j - m) / l) * v_j
   for (std::size_t n = 0; n < keys.size(); ++n) {
-    const double weight =
-        std::exp(s[n] - row_max) / row_sum * dropout_factor(p, {sequence, head, row, keys[n]});
+    const Real weight = std::exp(s[n] - row_max) / row_sum *
+                        static_cast<Real>(dropout_factor(p, {sequence, head, row, keys[n]}));
     const std::int64_t v_first =
         p.v_strides.offset(sequence.batch, sequence.first_k + keys[n], kv_head);
-    for (std::int64_t d = 0; d < p.head_dim_v; ++d)
-      o_row[d] += weight * load_element(p.v, p.dtype, v_first + d);
+    for (std::size_t d = 0; d < result.o.size(); ++d)
+      result.o[d] += weight * static_cast<Real>(load_element(
+                                  p.v, p.dtype, v_first + static_cast<std::int64_t>(d)));
   }
-  *lse = row_max + std::log(row_sum);
+  result.lse = row_max + std::log(row_sum);
+  return result;
+}
+
+/// Rounded to float64.
+template <class Real>
+void store(const Row<Real>& row, double* o_row, double* lse) {
+  std::transform(row.o.begin(), row.o.end(), o_row, [](Real x) { return static_cast<double>(x); });
+  *lse = static_cast<double>(row.lse);
+}
+
+}  // namespace
+
+/// An oracle is wider than what it judges: f64 is computed in the widest type that the compiler
+/// has, 64 bits of fraction on x86, 113 on aarch64.
+void forward_row(const ForwardParams& p, std::int64_t batch, std::int64_t head, std::int64_t row,
+                 double* o_row, double* lse) {
+  if (p.dtype == DType::f64)
+    store(attend<long double>(p, batch, head, row), o_row, lse);
+  else
+    store(attend<double>(p, batch, head, row), o_row, lse);
 }
 
 void forward_head(const ForwardParams& p, std::int64_t batch, std::int64_t head) {

@@ -1,5 +1,5 @@
-// Attention forward in float64 with plain loops: the literature of the project, and its oracle.
-// SPDX-License-Identifier: Apache-2.0
+// Attention forward in float64 (f64: wider) with plain loops: the literature of the project, and
+// its oracle. SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ void forward_row(const ForwardParams& p, std::int64_t batch, std::int64_t head, 
 /// All rows of one head of one sequence, one after the other.
 void forward_head(const ForwardParams& p, std::int64_t batch, std::int64_t head);
 
-/// All rows; o in o_dtype (f32, bf16, f64), lse in lse_dtype (f32, f64).
+/// All rows; o in o_dtype (f32, f16, bf16, f64), lse in lse_dtype (f32, f64).
 void forward(const ForwardParams& p);
 
 }  // namespace strobe::reference

@@ -44,7 +44,7 @@ struct ForwardParams {
   Strides q_strides{}, k_strides{}, v_strides{}, o_strides{}, lse_strides{};
   DType dtype = DType::f32;      ///< of q, k, v
   DType o_dtype = DType::f32;    ///< dtype or f32; the reference also writes f64
-  DType lse_dtype = DType::f32;  ///< f32; the reference also writes f64
+  DType lse_dtype = DType::f32;  ///< f32, for f64 f64; the reference always writes either
 
   std::int64_t batch = 0;
   std::int64_t num_heads = 0;
@@ -64,8 +64,8 @@ struct ForwardParams {
   PairTensor allowed{};               ///< bool
   PairTensor blocks{};                ///< bool, one value for mask.block_q x mask.block_k pairs
   PairTensor bias{};                  ///< f32 or dtype
-  PairTensor alibi_slopes{};          ///< f32, one value a head
-  PairTensor sink_logits{};           ///< f32, one value a head
+  PairTensor alibi_slopes{};          ///< f32, or f64 for f64; one value a head
+  PairTensor sink_logits{};           ///< f32, or f64 for f64; one value a head
   double softmax_scale = 1.0;
   double softcap = 0.0;
   Dropout dropout{};                             ///< unless dropout_state is given

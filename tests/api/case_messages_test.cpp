@@ -13,7 +13,7 @@ TEST_P(CaseMessage, SaysWhatIsWrong) { expect_message(GetParam()); }
 const Provocation kProvocations[] = {
     {"UnknownWord", [] { Problem::parse("b2 h8 q4 d8 hurry"); },
      "strobe::Problem::parse: word 5 \"hurry\" is not a word of the case grammar; sizes are "
-     "b h q k d with a number, types f32, f16 and bf16, options causal window chunk prefix "
+     "b h q k d with a number, types f32, f16, bf16 and f64, options causal window chunk prefix "
      "sink_tokens align scale o varlen seqlens layout determinism softcap alibi bias allowed "
      "intervals "
      "blocks sink_logits dropout [case-word]"},
@@ -26,7 +26,7 @@ const Provocation kProvocations[] = {
     {"LongAndUnprintableWord",
      [] { Problem::parse("h8 q4 d8 \x01zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz"); },
      "strobe::Problem::parse: word 4 \"?zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz...\" is not "
-     "a word of the case grammar; sizes are b h q k d with a number, types f32, f16 and bf16, "
+     "a word of the case grammar; sizes are b h q k d with a number, types f32, f16, bf16 and f64, "
      "options causal window chunk prefix sink_tokens align scale o varlen seqlens layout "
      "determinism softcap alibi bias allowed intervals blocks sink_logits dropout [case-word]"},
     {"RepeatedSize", [] { Problem::parse("h8 q4 d8 h8"); },
@@ -172,9 +172,6 @@ const Provocation kProvocations[] = {
     {"LaterFlag", [] { Problem::parse("h8 q4 d8 append"); },
      "strobe::Problem::parse: word 4 \"append\" asks for append, which this version does not "
      "answer yet; leave it out [case-later]"},
-    {"LaterType", [] { Problem::parse("h8 q4 d8 f64"); },
-     "strobe::Problem::parse: word 4 \"f64\" is a type that this version does not compute "
-     "in yet; take f32, f16 or bf16 [case-later]"},
     {"OutputNarrowerThanInput", [] { Problem::parse("h8 q4 d8 o=bf16"); },
      "strobe::Problem::parse: o is bf16 and q is f32; o must have q's type or f32 "
      "[dtype-output]"},
@@ -192,7 +189,7 @@ INSTANTIATE_TEST_SUITE_P(All, CaseMessage, testing::ValuesIn(kProvocations), nam
 /// Every word of later versions is known, and refused as unsupported rather than as a mistake.
 TEST(CaseMessages, LaterWordsAreUnsupported) {
   for (const char* const word :
-       {"page=16", "kv=int8:token", "append", "rotary=128,interleaved,500000", "f64"}) {
+       {"page=16", "kv=int8:token", "append", "rotary=128,interleaved,500000"}) {
     try {
       Problem::parse(std::string("h8 q4 d8 ") + word);
       ADD_FAILURE() << word << " was taken";

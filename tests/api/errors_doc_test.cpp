@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path kRoot = fs::path(__FILE__).parent_path().parent_path().parent_path();
+const fs::path kRoot = ".";  // where the tests of a build are run
 
 std::string contents(const fs::path& path) {
   std::ifstream file(path);

@@ -69,12 +69,11 @@ const Provocation kProvocations[] = {
      "strobe::Problem::parse: q of 0 x 9223372036854775807 x 1 x 1 f32 takes more than "
      "9223372036854775807 bytes; make the sizes smaller [size-overflow]"},
     {"TypeNotGiven", [] { check_with(&Problem::dtype, DType::none); },
-     "strobe::Plan: q, k and v are none; their type must be f32, f16 or bf16 [dtype-input]"},
+     "strobe::Plan: q, k and v are none; their type must be f32, f16, bf16 or f64 "
+     "[dtype-input]"},
     {"TypeOfNoNumbers", [] { check_with(&Problem::dtype, DType::boolean); },
-     "strobe::Plan: q, k and v are bool; their type must be f32, f16 or bf16 [dtype-input]"},
-    {"TypeOfLater", [] { check_with(&Problem::dtype, DType::f64); },
-     "strobe::Plan: q, k and v are f64, which this version does not compute in yet; take "
-     "f32, f16 or bf16 [dtype-later]"},
+     "strobe::Plan: q, k and v are bool; their type must be f32, f16, bf16 or f64 "
+     "[dtype-input]"},
     {"OutputTypeOfNeither", [] { check_with(&Problem::o_dtype, DType::bf16); },
      "strobe::Plan: o is bf16 and q is f32; o must have q's type or f32 [dtype-output]"},
     {"StorageOfNoKind", [] { check_with(&Problem::storage, 3); },

@@ -124,10 +124,8 @@ const Provocation kTypes[] = {
     {"ValuesOfAnotherType", SPOIL(c.tensors.v.dtype = DType::f16),
      "strobe::forward: q is f32 and v is f16; q, k and v must have one type [dtype-mismatch]"},
     {"TypeNotGiven", SPOIL(c.tensors.q.dtype = c.tensors.k.dtype = c.tensors.v.dtype = DType::none),
-     "strobe::forward: q, k and v are none; their type must be f32, f16 or bf16 [dtype-input]"},
-    {"TypeOfLater", SPOIL(c.tensors.q.dtype = c.tensors.k.dtype = c.tensors.v.dtype = DType::f64),
-     "strobe::forward: q, k and v are f64, which this version does not compute in yet; take "
-     "f32, f16 or bf16 [dtype-later]"},
+     "strobe::forward: q, k and v are none; their type must be f32, f16, bf16 or f64 "
+     "[dtype-input]"},
     {"OutputOfAnotherType", SPOIL(c.tensors.o.dtype = DType::bf16),
      "strobe::forward: o is bf16 and q is f32; o must have q's type or f32 [dtype-output]"},
     {"LseOfAnotherType", SPOIL(c.tensors.lse.dtype = DType::f64),

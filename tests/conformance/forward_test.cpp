@@ -66,6 +66,15 @@ std::vector<std::string> cases() {
       "h1 q513 d80 f16 causal",
       "b4 h4/2 q150 d64 f16 varlen window=20,0",
       "b5 h2 q90 k400 d40 f16 seqlens causal layout=bhsd",
+      "h1 q1 d1 f64",
+      "h1 q13 k17 d3/5 f64",
+      "h2 q65 k1100 d64 f64",
+      "h1 q130 k300 d128 f64 o=f32",
+      "h4/2 q513 d80/33 f64 causal layout=bhsd",
+      "h1 q300 k400 d200 f64 window=37,3 sink_tokens=5 prefix=9",
+      "b4 h2 q150 d64 f64 varlen window=20,0",
+      "b5 h2 q90 k400 d40 f64 seqlens causal layout=bhsd",
+      "b2 h1 q7 k0 d8 f64",
       // no keys, no queries, no sequences
       "h1 q5 k0 d8",
       "h1 q0 k5 d8",
@@ -127,6 +136,10 @@ std::vector<std::string> cases() {
 std::vector<std::string> option_cases() {
   return {
       "h2 q100 d64 softcap=5",
+      "h2 q100 d64 f64 softcap=5",
+      "h2 q100 k300 d40 f64 softcap=0.001 alibi sink_logits causal",
+      "h2 q65 k129 d24 f64 bias=b,1,q,1:f32 allowed=1,h,q,k dropout=0.3",
+      "b2 h4/2 q100 k300 d64 f64 blocks=7/13 intervals bias=1,h,q,k varlen",
       "h1 q70 k300 d32 bf16 softcap=0.5",
       "h3 q200 d64 alibi",
       "h2 q130 k700 d40 bf16 causal alibi",

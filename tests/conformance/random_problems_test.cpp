@@ -64,7 +64,7 @@ Problem random_problem(Draw& draw) {
   p.seqlen_k = draw.one_in(3) ? p.seqlen_q : draw.in(0, draw.one_in(6) ? 2600 : 400);
   p.head_dim = draw.in(1, draw.one_in(4) ? 300 : 140);
   p.head_dim_v = draw.one_in(2) ? p.head_dim : draw.in(1, 140);
-  constexpr DType kTypes[] = {DType::f32, DType::f16, DType::bf16};
+  constexpr DType kTypes[] = {DType::f32, DType::f16, DType::bf16, DType::f64};
   p.dtype = kTypes[draw.in(0, 2)];
   p.o_dtype = draw.one_in(2) ? p.dtype : DType::f32;
   p.mask = random_mask(draw);

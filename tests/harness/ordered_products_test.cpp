@@ -41,8 +41,8 @@ float element(const std::vector<float>& a, const std::vector<float>& b, std::int
 TEST(OrderedProducts, AreFusedMultiplyAddsInOrder) {
   const std::vector<float> a = numbers(kRows * kARow, 1), b = numbers(kDepth * kBRow, 2);
   std::vector<float> c(kRows * kColumns, -7.0f);
-  multiply_in_order({a.data(), kARow}, {b.data(), kBRow}, {c.data(), kColumns},
-                    {kRows, kColumns, kDepth}, 0.5f);
+  multiply_in_order<float>({a.data(), kARow}, {b.data(), kBRow}, {c.data(), kColumns},
+                           {kRows, kColumns, kDepth}, 0.5f);
   for (std::int64_t row = 0; row < kRows; ++row)
     for (std::int64_t column = 0; column < kColumns; ++column)
       EXPECT_EQ(c[static_cast<std::size_t>(row * kColumns + column)],
@@ -52,7 +52,7 @@ TEST(OrderedProducts, AreFusedMultiplyAddsInOrder) {
 
 TEST(OrderedProducts, OfNothingAreZero) {
   float c[2] = {1.0f, 2.0f};
-  multiply_in_order({nullptr, 0}, {nullptr, 2}, {c, 2}, {1, 2, 0}, 1.0f);
+  multiply_in_order<float>({nullptr, 0}, {nullptr, 2}, {c, 2}, {1, 2, 0}, 1.0f);
   EXPECT_EQ(c[0], 0.0f);
   EXPECT_EQ(c[1], 0.0f);
 }

@@ -44,7 +44,8 @@ class Equalities : public testing::OnBackend {};
 
 TEST_P(Equalities, AnyNumberOfThreadsGivesTheSameBits) {
   for (const char* text : {"b2 h3 q700 k1500 d64 causal", "b2 h2 q530 d40/56 bf16 window=100,20",
-                           "b2 h2 q530 d40/56 f16 causal", "b4 h2 q300 d64 varlen causal"}) {
+                           "b2 h2 q530 d40/56 f16 causal", "b2 h2 q530 d40/56 f64 causal",
+                           "b4 h2 q300 d64 varlen causal"}) {
     const testing::Outcome one = testing::run(text, backend(), 4, 1);
     for (const int threads : {2, 3, 7})
       EXPECT_TRUE(testing::same_bits(one, testing::run(text, backend(), 4, threads)))
@@ -67,8 +68,8 @@ TEST_P(Equalities, AnExecutorThatIsAPlainLoopGivesTheSameBits) {
 }
 
 TEST_P(Equalities, LayoutsGiveTheSameBits) {
-  for (const char* text :
-       {"b2 h3 q150 k260 d64 causal", "b2 h4/2 q150 d40 bf16", "b2 h4/2 q150 d40 f16"}) {
+  for (const char* text : {"b2 h3 q150 k260 d64 causal", "b2 h4/2 q150 d40 bf16",
+                           "b2 h4/2 q150 d40 f16", "b2 h4/2 q150 d40 f64"}) {
     const testing::Outcome bshd = testing::run(text, backend());
     const testing::Outcome bhsd = testing::run(std::string(text) + " layout=bhsd", backend());
     const Problem p = Problem::parse(text);
@@ -79,7 +80,7 @@ TEST_P(Equalities, LayoutsGiveTheSameBits) {
 }
 
 TEST_P(Equalities, GroupedHeadsEqualRepeatedKeyHeads) {
-  for (const char* type : {"f32", "f16", "bf16"}) {
+  for (const char* type : {"f32", "f16", "bf16", "f64"}) {
     const Problem grouped = Problem::parse(std::string("b2 h6/2 q65 k130 d40 causal ") + type);
     Problem repeated = grouped;
     repeated.num_heads_kv = grouped.num_heads;
@@ -112,7 +113,7 @@ TEST_P(Equalities, HeadsMayBePermuted) {
 /// Batch invariance: the bits of a row are a function of its own query and keys.
 TEST_P(Equalities, ASequenceDoesNotFeelItsNeighbours) {
   for (const char* text : {"b5 h2 q700 d64 causal", "b5 h2 q333 k1200 d40 bf16 window=90,20",
-                           "b5 h2 q333 k500 d40 f16"}) {
+                           "b5 h2 q333 k500 d40 f16", "b5 h2 q333 k500 d40 f64"}) {
     const Problem batch = Problem::parse(text);
     TensorMap in = harness::random_tensors(batch, 6);
     const testing::Outcome all = testing::run(batch, in, backend(), 2);
@@ -133,7 +134,7 @@ TEST_P(Equalities, ASequenceDoesNotFeelItsNeighbours) {
 
 /// The last rows of a prompt alone, or the whole prompt: the same bits.
 TEST_P(Equalities, APromptMayComeInChunks) {
-  for (const char* type : {"f32", "f16", "bf16"}) {
+  for (const char* type : {"f32", "f16", "bf16", "f64"}) {
     const Problem whole = Problem::parse(std::string("b1 h2 q1500 d48 causal ") + type);
     TensorMap in = harness::random_tensors(whole, 9);
     const testing::Outcome all = testing::run(whole, in, backend());

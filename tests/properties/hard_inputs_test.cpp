@@ -35,9 +35,9 @@ class HardInputs : public testing::OnBackend {
         << comparison.to_string();
   }
   static std::vector<Problem> problems() {
-    return {Problem::parse("h2 q130 k700 d64"), Problem::parse("h2 q700 d40 causal"),
+    return {Problem::parse("h2 q130 k700 d64"),     Problem::parse("h2 q700 d40 causal"),
             Problem::parse("h2 q130 k700 d64 f16"), Problem::parse("h2 q130 k700 d64 bf16"),
-            Problem::parse("h2 q700 d128 bf16 causal")};
+            Problem::parse("h2 q130 k700 d64 f64"), Problem::parse("h2 q700 d128 bf16 causal")};
   }
 };
 
@@ -83,7 +83,9 @@ TEST_P(HardInputs, Denormal) {
   for (const Problem& problem : problems()) {
     if (problem.dtype == DType::bf16) continue;  // dot products read them as 0, and so would all
     TensorMap in = harness::random_tensors(problem, 1);
-    const double tiny = problem.dtype == DType::f16 ? 1e-6 : 1e-39;
+    double tiny = 1e-39;
+    if (problem.dtype == DType::f16) tiny = 1e-6;
+    if (problem.dtype == DType::f64) tiny = 1e-309;
     for_each(in.at("v"), [&](std::int64_t, double x) { return tiny * x; });
     for_each(in.at("k"),
              [&](std::int64_t row, double x) { return row % 3 == 0 ? 0.1 * tiny * x : x; });
@@ -95,7 +97,8 @@ TEST_P(HardInputs, Denormal) {
 TEST_P(HardInputs, LargestFinite) {
   for (const Problem& problem : problems()) {
     TensorMap in = harness::random_tensors(problem, 1);
-    const double summed = 3.4e38 / (256.0 * static_cast<double>(problem.seqlen_k));
+    const double most = problem.dtype == DType::f64 ? 1.7e308 : 3.4e38;
+    const double summed = most / (256.0 * static_cast<double>(problem.seqlen_k));
     const double largest = (problem.dtype == DType::f16 ? 65504.0 : summed) / 5.0;
     for_each(in.at("v"), [&](std::int64_t, double x) { return largest * std::min(x, 5.0); });
     expect_exact(problem, in, "largest values");

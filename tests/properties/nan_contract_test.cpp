@@ -31,8 +31,8 @@ TEST_P(NaNContract, UnseenMemoryNeverTouchesAResult) {
   for (const char* text :
        {"b2 h2 q90 k333 d40 causal align=top_left", "b2 h2 q90 k333 d40 bf16 window=30,0",
         "b3 h2 q100 k200 d33/31 seqlens", "b3 h2 q100 k200 d33/31 f16 seqlens causal",
-        "b3 h2 q100 k200 d64 bf16 seqlens causal", "b2 h2 q40 k500 d64 window=20,0 sink_tokens=3",
-        "b2 h1 q64 k128 d64 causal chunk=100"}) {
+        "b3 h2 q100 k200 d33/31 f64 seqlens causal", "b3 h2 q100 k200 d64 bf16 seqlens causal",
+        "b2 h2 q40 k500 d64 window=20,0 sink_tokens=3", "b2 h1 q64 k128 d64 causal chunk=100"}) {
     const Problem problem = Problem::parse(text);
     TensorMap in = harness::random_tensors(problem, 2);
     const testing::Outcome clean = testing::run(problem, in, backend());
@@ -54,7 +54,7 @@ TEST_P(NaNContract, UnseenMemoryNeverTouchesAResult) {
 
 /// (b) NaN at position t stays at t and after: rows before keep their bits, rows after show it.
 TEST_P(NaNContract, AMaskedKeyNeverTouchesARow) {
-  for (const char* type : {"f32", "f16", "bf16"})
+  for (const char* type : {"f32", "f16", "bf16", "f64"})
     for (const double value : {kNaN, kInfinity, -kInfinity})
       for (const std::int64_t position : {0, 15, 16, 77, 128, 199}) {
         const Problem problem = Problem::parse(std::string("b1 h2 q200 d40 causal ") + type);
@@ -77,7 +77,7 @@ TEST_P(NaNContract, AMaskedKeyNeverTouchesARow) {
 
 /// One bad dim of v spoils that dim of the rows that see it, and nothing else.
 TEST_P(NaNContract, ABadValueStaysInItsDim) {
-  for (const char* type : {"f32", "f16", "bf16"}) {
+  for (const char* type : {"f32", "f16", "bf16", "f64"}) {
     const Problem problem = Problem::parse(std::string("b1 h1 q150 d32 window=10,10 ") + type);
     TensorMap in = harness::random_tensors(problem, 2);
     const testing::Outcome clean = testing::run(problem, in, backend());
@@ -94,7 +94,7 @@ TEST_P(NaNContract, ABadValueStaysInItsDim) {
 
 /// A bad query is the matter of its own row.
 TEST_P(NaNContract, ABadQueryStaysInItsRow) {
-  for (const char* type : {"f32", "f16", "bf16"}) {
+  for (const char* type : {"f32", "f16", "bf16", "f64"}) {
     const Problem problem = Problem::parse(std::string("b1 h1 q100 d32 ") + type);
     TensorMap in = harness::random_tensors(problem, 2);
     const testing::Outcome clean = testing::run(problem, in, backend());

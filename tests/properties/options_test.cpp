@@ -59,7 +59,8 @@ class OptionLaws : public testing::OnBackend {};
 /// `allowed`, a bias of 0 and -inf, intervals and a block map of single pairs can all say "causal",
 /// and `causal` says it too. Leaves and blocks lie where they lie, so the bits are the same.
 TEST_P(OptionLaws, FiveWaysToSayCausal) {
-  for (const std::string text : {"b1 h2 q150 k150 d40", "b1 h2 q150 k150 d40 bf16"}) {
+  for (const std::string text :
+       {"b1 h2 q150 k150 d40", "b1 h2 q150 k150 d40 bf16", "b1 h2 q150 k150 d40 f64"}) {
     const auto seen = [](std::int64_t row, std::int64_t key) { return key <= row ? 1.0 : 0.0; };
     const testing::Outcome causal = testing::run(text + " causal", backend(), 5);
     const testing::Outcome allowed = run_with(text, "allowed=1,1,q,k", "allowed",
@@ -220,7 +221,7 @@ TEST_P(OptionLaws, PackedSequencesReadTheirOwnRows) {
 
 /// Any number of threads, with every option on.
 TEST_P(OptionLaws, ThreadsKeepTheBits) {
-  for (const char* type : {"", " bf16"}) {
+  for (const char* type : {"", " bf16", " f64"}) {
     const std::string text = std::string("b2 h4/2 q500 k700 d64") + type +
                              " causal softcap=20 alibi bias=1,h,q,k allowed=b,1,q,k intervals "
                              "blocks=64/32 sink_logits dropout=0.2,11";
@@ -232,7 +233,7 @@ TEST_P(OptionLaws, ThreadsKeepTheBits) {
 
 /// NaN contract (b) for every kind of mask of single pairs.
 TEST_P(OptionLaws, NaNBehindAMaskOfPairsNeverTouchesARow) {
-  for (const std::string type : {"", " bf16"})
+  for (const std::string type : {"", " bf16", " f64"})
     for (const std::string option :
          {"allowed=1,1,q,k", "bias=1,1,q,k:f32", "blocks=1", "intervals"}) {
       const std::string text = "b1 h2 q130 k260 d24" + type;

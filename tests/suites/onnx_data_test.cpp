@@ -5,6 +5,8 @@
 #include <fstream>
 #include <iterator>
 #include <set>
+#include <sstream>
+#include <vector>
 
 #include "tests/suites/onnx_runs.hpp"
 
@@ -38,6 +40,11 @@ void expect_tensor(const OnnxRun& run, const std::string& name, DType dtype, con
   EXPECT_EQ(testing::onnx_tensor(run, name).shape(), shape) << name;
 }
 
+std::vector<std::string> words_of(const std::string& text) {
+  std::istringstream words(text);
+  return {std::istream_iterator<std::string>(words), {}};
+}
+
 TEST(OnnxData, HasTheTensorsOfEveryRun) {
   for (const OnnxRun& run : testing::onnx_runs()) {
     SCOPED_TRACE(::testing::PrintToString(run));
@@ -52,7 +59,7 @@ TEST(OnnxData, HasTheTensorsOfEveryRun) {
       EXPECT_EQ(p.head_dim_v, p.seqlen_k) << "v is the identity";
       expect_tensor(run, "qk", p.dtype, {p.batch, p.num_heads, p.seqlen_q, p.seqlen_k});
     }
-    for (const std::string& word : testing::words_of(run.text)) {
+    for (const std::string& word : words_of(run.text)) {
       const std::string name = word.substr(0, word.find('='));
       if (name != "bias" && name != "allowed") continue;
       expect_tensor(run, name, name == "bias" ? p.dtype : DType::boolean,

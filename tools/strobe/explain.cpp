@@ -57,7 +57,7 @@ void print_memory(const Problem& problem, std::int64_t memory, const ExplainOpti
   const ExtraBytes standard = harness::full_score_bytes;
   const bool both = problem.seqlen_q == problem.seqlen_k;
   fmt::print(
-      "in {} (q, k, v, o and lse, with workspace or with the f32 score matrix of all heads):\n"
+      "in {} (q, k, v, o and lse, with workspace or with the score matrix of all heads):\n"
       "  {:<18}{:>16}{:>16}\n",
       options.memory, "", "strobe", "standard");
   print_fit(both ? "longest sequence" : "longest seqlen_k", longest(problem, memory, ours).seqlen_k,

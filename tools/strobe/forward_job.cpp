@@ -14,6 +14,7 @@
 #include "harness/safetensors.hpp"
 #include "messages.hpp"
 #include "report.hpp"
+#include "semantics/number_formats.hpp"
 
 namespace strobe::tool {
 namespace {
@@ -119,9 +120,10 @@ harness::TensorMap make_outputs(const Problem& sizes, bool packed) {
               harness::HostTensor(sizes.o_dtype,
                                   packed ? Shape{first, second, sizes.head_dim_v}
                                          : Shape{sizes.batch, first, second, sizes.head_dim_v}));
-  harness::HostTensor lse(DType::f32,
+  harness::HostTensor lse(lse_dtype_of(sizes.dtype),
                           packed ? Shape{heads, rows} : Shape{sizes.batch, heads, rows});
-  std::fill_n(lse.as<float>(), lse.elements(), -std::numeric_limits<float>::infinity());
+  for (std::int64_t i = 0; i < lse.elements(); ++i)
+    store_element(lse.data(), lse.dtype(), i, -std::numeric_limits<double>::infinity());
   out.emplace("lse", std::move(lse));
   if (bhsd) swap_layout(out.at("o"));
   return out;
@@ -186,9 +188,10 @@ std::string ForwardJob::write(const std::string& out) && {
   } else {
     harness::write_npy_folder(out, out_);
   }
-  return fmt::format("o {} {} and lse {} f32 written to {}",
+  return fmt::format("o {} {} and lse {} {} written to {}",
                      harness::to_string(out_.at("o").shape()), name_of(out_.at("o").dtype()),
-                     harness::to_string(out_.at("lse").shape()), out);
+                     harness::to_string(out_.at("lse").shape()), name_of(out_.at("lse").dtype()),
+                     out);
 }
 
 }  // namespace strobe::tool

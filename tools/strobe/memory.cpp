@@ -111,7 +111,7 @@ std::int64_t tensor_bytes(const Problem& p) {
               product({p.batch, p.seqlen_k, p.num_heads_kv, p.head_dim, size_of(p.dtype)}),
               product({p.batch, p.seqlen_k, p.num_heads_kv, p.head_dim_v, size_of(p.dtype)}),
               product({p.batch, p.seqlen_q, p.num_heads, p.head_dim_v, size_of(p.o_dtype)}),
-              product({p.batch, p.num_heads, p.seqlen_q, size_of(DType::f32)})});
+              product({p.batch, p.num_heads, p.seqlen_q, size_of(lse_dtype_of(p.dtype))})});
 }
 
 Problem longest(const Problem& problem, std::int64_t memory, const ExtraBytes& extra) {

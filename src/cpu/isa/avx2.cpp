@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #define STROBE_ISA avx2
 #include "cpu/simd/avx2.hpp"
+#include "cpu/simd/avx2_f64.hpp"
 
 namespace strobe::cpu::avx2 {
 using Simd = Avx2;
@@ -12,8 +13,8 @@ using Simd = Avx2;
 
 namespace strobe::cpu::avx2 {
 
-constinit const ForwardKernel kForward[3] = {forward_kernel<float>("f32 FMA, 256 bits"),
-                                             forward_kernel<bfloat16>("f32 FMA, 256 bits"),
-                                             forward_kernel<float16>("f32 FMA, 256 bits")};
+constinit const ForwardKernel kForward[4] = {
+    forward_kernel<float>("f32 FMA, 256 bits"), forward_kernel<bfloat16>("f32 FMA, 256 bits"),
+    forward_kernel<float16>("f32 FMA, 256 bits"), forward_kernel<double>("f64 FMA, 256 bits")};
 
 }  // namespace strobe::cpu::avx2

@@ -2,14 +2,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #define STROBE_ISA portable
 #include "cpu/simd/portable.hpp"
+#include "cpu/simd/portable_f64.hpp"
 //
 #include "cpu/forward.hpp"
 #include "cpu/kernels.hpp"
 
 namespace strobe::cpu::portable {
 
-constinit const ForwardKernel kForward[3] = {forward_kernel<float>("f32 mul + add, 128 bits"),
+constinit const ForwardKernel kForward[4] = {forward_kernel<float>("f32 mul + add, 128 bits"),
                                              forward_kernel<bfloat16>("f32 mul + add, 128 bits"),
-                                             forward_kernel<float16>("f32 mul + add, 128 bits")};
+                                             forward_kernel<float16>("f32 mul + add, 128 bits"),
+                                             forward_kernel<double>("f64 mul + add, 128 bits")};
 
 }  // namespace strobe::cpu::portable

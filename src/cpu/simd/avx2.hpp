@@ -32,12 +32,16 @@ inline constexpr Exp2Constants kExp2{};
 
 struct Avx2 {
   static constexpr int kLanes = 8;
-  static constexpr int kGroups = 3;       // 4 x 3 sums, 3 queries and a key: 16 registers
-  static constexpr bool kOverlap = true;  // sums are spilled around exp2: no loss (bench/notes.md)
+  static constexpr int kGroups = 3;        // 4 x 3 sums, 3 queries and a key: 16 registers
+  static constexpr bool kOverlap = false;  // sums are spilled around exp2: no loss (bench/notes.md)
   static constexpr bool kHasDot = false;
 
   using Vec = __m256;
   using Bits = __m256i;  // -1 or 0 a lane
+  using Real = float;
+  using Word = std::uint32_t;
+  using Constants = Exp2Constants;
+  static constexpr Real kHuge = 1e38f;
 
   static STROBE_INLINE Vec zero() { return _mm256_setzero_ps(); }
   static STROBE_INLINE Vec set(float x) { return _mm256_set1_ps(x); }
@@ -164,6 +168,7 @@ struct Avx2 {
     return mul(p, factor);
   }
   static STROBE_INLINE Vec exp2_exact_one(Vec x) { return exp2(x, &kExp2); }
+  static STROBE_INLINE const Constants* exp2_constants() { return &kExp2; }
   /// log2 of positive numbers: a line through the mantissa, three Newton steps on exp2.
   static STROBE_INLINE Vec log2(Vec x) {
     const __m256i word = _mm256_castps_si256(x), one = _mm256_castps_si256(set(1.0f));

@@ -38,6 +38,10 @@ struct Avx512 {
 
   using Vec = __m512;
   using Bits = __mmask16;
+  using Real = float;
+  using Word = std::uint32_t;
+  using Constants = Exp2Constants;
+  static constexpr Real kHuge = 1e38f;
 
   static STROBE_INLINE Vec zero() { return _mm512_setzero_ps(); }
   static STROBE_INLINE Vec set(float x) { return _mm512_set1_ps(x); }
@@ -145,6 +149,7 @@ struct Avx512 {
   }
   static STROBE_INLINE void prefetch_write(const void* p) { __builtin_prefetch(p, 1, 3); }
 
+  static STROBE_INLINE const Constants* exp2_constants() { return &kExp2; }
   /// 2^x for x <= 8 or so, error 4.2 * 2^-24; 0 far below. The table carries the leading
   /// coefficient, so that one FMA and one multiplication are all that the product pipes see.
   static STROBE_INLINE Vec exp2(Vec x, const Exp2Constants* c) {

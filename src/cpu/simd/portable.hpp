@@ -46,6 +46,10 @@ struct Simd {
 
   using Vec = Lanes;
   using Bits = LaneBits;  // -1 or 0 a lane
+  using Real = float;
+  using Word = std::uint32_t;
+  using Constants = Exp2Constants;
+  static constexpr Real kHuge = 1e38f;
 
   static STROBE_INLINE Vec zero() { return set(0.0f); }
   static STROBE_INLINE Vec set(float x) { return Vec{x, x, x, x}; }
@@ -123,6 +127,7 @@ struct Simd {
   static STROBE_INLINE void prefetch_far(const void*) {}
   static STROBE_INLINE void prefetch_write(const void*) {}
 
+  static STROBE_INLINE const Constants* exp2_constants() { return &kExp2; }
   static STROBE_INLINE Vec exp2(Vec x, const Exp2Constants*) { return exp2_exact_one(x); }
   /// 2^x, 0 below 2^-126, exactly 1 at 0, error 2.1e-7; minimax polynomial on [-.5, .5].
   static STROBE_INLINE Vec exp2_exact_one(Vec x) {

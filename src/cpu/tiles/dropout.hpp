@@ -72,7 +72,9 @@ struct CellWords {
 /// of a random word lie in one word of p for bf16 dot products, one row of the tile apart
 /// otherwise.
 template <class C>
-STROBE_INLINE void drop_cell(const CellWords& cell, std::uint32_t threshold, int inside, Word* p) {
+STROBE_INLINE void drop_cell(const CellWords& cell, std::uint32_t threshold, int inside,
+                             WordOf<C>* p) {
+  using Word = WordOf<C>;
   constexpr int kPart = C::kLanes < 8 ? C::kLanes : 8;  // lanes whose words lie side by side
   for (int pair = 0; pair < kDropoutCell / 2; ++pair)
     for (int lane = 0; lane < C::kLanes; lane += kPart) {
@@ -81,8 +83,8 @@ STROBE_INLINE void drop_cell(const CellWords& cell, std::uint32_t threshold, int
           cell.words[row / 8 + pair / 4 * 2] + pair % 4 * 8 + row % 8;
       Word* const to = p + 2 * pair / C::kPerWord * C::kTileQ + lane;
       for (int i = 0; i < kPart; ++i) {
-        const Word even = (words[i] & 0xffffu) >= threshold ? ~Word{0} : 0u;
-        const Word odd = (words[i] >> 16) >= threshold ? ~Word{0} : 0u;
+        const Word even = (words[i] & 0xffffu) >= threshold ? ~Word{0} : Word{0};
+        const Word odd = (words[i] >> 16) >= threshold ? ~Word{0} : Word{0};
         if constexpr (C::kDot) {
           to[i] &= (even & 0xffffu) | (odd & 0xffff0000u);
         } else {
@@ -97,7 +99,7 @@ STROBE_INLINE void drop_cell(const CellWords& cell, std::uint32_t threshold, int
 /// `block_begin`). Of bf16 dot products a word holds two keys.
 template <class C>
 STROBE_NOINLINE void drop(const Draws& draws, std::int64_t first_row, std::int64_t block_begin,
-                          const Runs& runs, Word* p) {
+                          const Runs& runs, WordOf<C>* p) {
   static_assert(kDropoutCell % C::kLanes == 0 && C::kChunk == kDropoutCell);
   for (int i = 0; i < runs.count; ++i) {
     const Run& run = runs.run[i];

@@ -20,38 +20,39 @@ struct KeySource {
 
 /// A block of keys and values as the products want it: words, one row every `pitch` of them.
 /// Values of bf16 dot products come as pairs of keys.
+template <class C>
 struct KeyBlock {
-  const Word* k = nullptr;
-  const Word* v = nullptr;
+  const WordOf<C>* k = nullptr;
+  const WordOf<C>* v = nullptr;
   std::int64_t k_pitch = 0;
   std::int64_t v_pitch = 0;
 };
 
 /// `count` elements as a vector of words; what is missing is 0 and its memory not touched.
 template <class C>
-STROBE_INLINE typename Simd::Vec load(const typename C::Element* from, int count) {
+STROBE_INLINE VecOf<C> load(const typename C::Element* from, int count) {
   if constexpr (C::kDot)
     return C::Isa::load_pairs(from, count);
   else
-    return Simd::load_row(from, count);
+    return C::Isa::load_row(from, count);
 }
 
-/// One row of `count` elements to words, zeros up to `pitch`: copied, or widened to f32.
+/// One row of `count` elements to words, zeros up to `pitch`: copied, or widened.
 template <class C>
-STROBE_INLINE void copy_row(Word* to, const typename C::Element* from, int count, int pitch) {
+STROBE_INLINE void copy_row(WordOf<C>* to, const typename C::Element* from, int count, int pitch) {
   constexpr int kStep = C::kLanes * C::kPerWord;  // elements of a vector
   int i = 0;
   for (; (i + 1) * kStep <= count; ++i)
-    Simd::store(to + i * C::kLanes, load<C>(from + i * kStep, kStep));
+    C::Isa::store(to + i * C::kLanes, load<C>(from + i * kStep, kStep));
   for (; i * C::kLanes < pitch; ++i) {
     const int left = count - i * kStep;
-    Simd::store(to + i * C::kLanes, load<C>(from + i * kStep, left < 0 ? 0 : left));
+    C::Isa::store(to + i * C::kLanes, load<C>(from + i * kStep, left < 0 ? 0 : left));
   }
 }
 
 /// Two rows of values to one row of words (bf16 dot products).
 template <class C>
-STROBE_INLINE void interleave_rows(Word* to, const typename C::Element* a,
+STROBE_INLINE void interleave_rows(WordOf<C>* to, const typename C::Element* a,
                                    const typename C::Element* b, int count, int pitch) {
   constexpr int kStep = 2 * C::kLanes;
   int i = 0;
@@ -66,6 +67,7 @@ STROBE_INLINE void interleave_rows(Word* to, const typename C::Element* a,
 template <class C>
 class Fetch {
   using Element = typename C::Element;
+  using Word = WordOf<C>;
 
  public:
   /// Keys [begin, end) of the source; rows up to the next multiple of 16 become zeros. Without a
@@ -137,8 +139,8 @@ class Fetch {
     const auto* b = reinterpret_cast<const char*>(base + (row + 1) * stride);
     const int bytes = count * static_cast<int>(sizeof(Element));
     for (int i = 0; i < bytes; i += 64) {
-      Simd::prefetch(a + i);
-      Simd::prefetch(b + i);
+      C::Isa::prefetch(a + i);
+      C::Isa::prefetch(b + i);
     }
   }
 

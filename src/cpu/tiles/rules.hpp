@@ -12,50 +12,52 @@
 
 namespace strobe::cpu::STROBE_ISA {
 
-/// A score that is seen is at least this much, whatever its bias: far above kMasked, and above
-/// kUnseen, so that a row of nothing but such scores still has a maximum.
-inline constexpr float kLeastScore = -0.65e38f;
-
 /// The rules of one task in the kernel's units: its scores are natural ones times `unit`.
+template <class C>
 struct ScoreRules {
-  float unit = 1.0f;
-  float cap = 0.0f;    // in those units; 0: none
-  float slope = 0.0f;  // of ALiBi, likewise
+  RealOf<C> unit = 1;
+  RealOf<C> cap = 0;    // in those units; 0: none
+  RealOf<C> slope = 0;  // of ALiBi, likewise
   bool alibi = false;
   bool additive = false;  // bias or allowed; of a block map each run knows for itself
 
-  bool any() const { return cap != 0.0f || alibi || additive; }
+  bool any() const { return cap != 0 || alibi || additive; }
 };
+
+/// A slope or sink logit of a head: f32, or the type of f64 problems.
+template <class C>
+STROBE_INLINE RealOf<C> head_value(const PairTensor& tensor, std::int64_t batch,
+                                   std::int64_t head) {
+  const std::int64_t offset = tensor.offset(batch, head, 0, 0);
+  if (tensor.dtype == DType::f32) return static_cast<const float*>(tensor.data)[offset];
+  return static_cast<const RealOf<C>*>(tensor.data)[offset];
+}
 
 /// Scores are natural ones times log2(e) / score_factor.
 template <class C>
-STROBE_INLINE ScoreRules rules_of(const ForwardParams& p, const ForwardTask& task,
-                                  float score_factor) {
-  constexpr float kLog2E = 1.44269504f;
-  ScoreRules rules;
+STROBE_INLINE ScoreRules<C> rules_of(const ForwardParams& p, const ForwardTask& task,
+                                     RealOf<C> score_factor) {
+  constexpr RealOf<C> kLog2E = RealOf<C>(1.4426950408889634);
+  ScoreRules<C> rules;
   rules.unit = kLog2E / score_factor;
-  rules.cap = static_cast<float>(p.softcap) * rules.unit;
+  rules.cap = static_cast<RealOf<C>>(p.softcap) * rules.unit;
   rules.additive = p.bias.given() || p.allowed.given();
   rules.alibi = p.alibi_slopes.given();
   if (rules.alibi)
-    rules.slope =
-        rules.unit *
-        static_cast<const float*>(
-            p.alibi_slopes.data)[p.alibi_slopes.offset(task.sequence.index, task.head, 0, 0)];
+    rules.slope = rules.unit * head_value<C>(p.alibi_slopes, task.sequence.index, task.head);
   return rules;
 }
 
 template <class C>
-STROBE_INLINE Sink sink_of(const ForwardParams& p, std::int64_t head, float unit) {
+STROBE_INLINE Sink<C> sink_of(const ForwardParams& p, std::int64_t head, RealOf<C> unit) {
   if (!p.sink_logits.given()) return {};
-  const float logit =
-      static_cast<const float*>(p.sink_logits.data)[p.sink_logits.offset(0, head, 0, 0)];
-  const float score = unit * logit;
-  return {logit, score < kMasked ? kMasked : score};
+  const RealOf<C> logit = head_value<C>(p.sink_logits, 0, head);
+  const RealOf<C> score = unit * logit;
+  return {logit, score < C::kMasked ? C::kMasked : score};
 }
 
-/// cap * tanh(x / cap). tanh(y) / y is a quotient of polynomials in y^2 within 1.7e-8, fitted by
-/// Lawson's method on [0, 7.9]; beyond, tanh is 1 in f32. Relative error of the whole 2.7e-7.
+/// cap * tanh(x / cap) in f32. tanh(y) / y is a quotient of polynomials in y^2 within 1.7e-8,
+/// fitted by Lawson's method on [0, 7.9]; beyond, tanh is 1 in f32. Relative error 2.7e-7.
 STROBE_INLINE typename Simd::Vec capped(typename Simd::Vec x, float cap) {
   using Vec = typename Simd::Vec;
   const Vec least = Simd::set(-7.9f), zero = Simd::zero();
@@ -72,34 +74,55 @@ STROBE_INLINE typename Simd::Vec capped(typename Simd::Vec x, float cap) {
   return Simd::mul(Simd::set(cap), Simd::div(Simd::mul(y, above), below));
 }
 
+/// The same in f64: tanh |y| = -m / (2 + m) with m = exp(-2 |y|) - 1, good to its last digits also
+/// near 0.
+template <class C>
+STROBE_INLINE VecOf<C> capped_exactly(VecOf<C> x, double cap) {
+  constexpr double kTwoLog2E = 2.8853900817779268;
+  using S = typename C::Isa;
+  const VecOf<C> zero = S::zero(), negative = S::sub(zero, x);
+  const VecOf<C> size = S::max(x, negative);
+  const VecOf<C> m = S::exp2_less_one(S::mul(size, S::set(-kTwoLog2E / cap)));
+  const VecOf<C> tanh = S::div(S::sub(zero, m), S::add(S::set(2), m));
+  return S::mul(S::select(S::greater(zero, x), S::set(-cap), S::set(cap)), tanh);
+}
+
 /// A tile of scores, where it lies in its sequence, and what is to be done with it.
 template <class C>
 struct RuleTile {
-  using Vec = typename Simd::Vec;
+  using Vec = VecOf<C>;
+  using Real = RealOf<C>;
   const ForwardParams& p;
   const ForwardTask& task;
   const TileRows& rows;
-  const ScoreRules& rules;
+  const ScoreRules<C>& rules;
   const Limits& limits;
   std::int64_t block_begin = 0;  // its first key
-  float* s = nullptr;            // [tile_k][tile_q]
+  Real* s = nullptr;             // [tile_k][tile_q]
 
   /// Applies the rules and finds the row maxima anew.
-  STROBE_NOINLINE void apply(const Runs& runs, float* row_max) const {
+  STROBE_NOINLINE void apply(const Runs& runs, Real* row_max) const {
     for (int lane = 0; lane < C::kTileQ; lane += C::kLanes) {
-      Vec most = Simd::set(kMasked);
+      Vec most = C::Isa::set(C::kMasked);
       for (int i = 0; i < runs.count; ++i) {
         const Run& run = runs.run[i];
         if (!run.covers(lane / C::kLanes)) continue;
         for (int key = run.begin; key < run.end; key += C::kLanes)
           most = block(run, lane, key, most);
       }
-      Simd::store(row_max + lane, most);
+      C::Isa::store(row_max + lane, most);
     }
   }
 
  private:
-  static constexpr float kHidden = -std::numeric_limits<float>::infinity();
+  static constexpr Real kHidden = -std::numeric_limits<Real>::infinity();
+
+  STROBE_INLINE Vec cap(Vec x) const {
+    if constexpr (std::is_same_v<Real, double>)
+      return capped_exactly<C>(x, rules.cap);
+    else
+      return capped(x, rules.cap);
+  }
 
   /// Lanes behind the last row repeat it.
   STROBE_INLINE std::int64_t row(int lane) const {
@@ -111,27 +134,30 @@ struct RuleTile {
     Vec additive[C::kLanes];
     const bool adds = rules.additive || run.blocks;
     if (adds) load_additive(lane, key, run.blocks, additive);
-    alignas(64) float position[C::kLanes];
+    alignas(64) Real position[C::kLanes];
     if (rules.alibi)
       for (int i = 0; i < C::kLanes; ++i)
         position[i] =
-            static_cast<float>(p.mask.position(row(lane + i), task.sequence.lengths) - block_begin);
+            static_cast<Real>(p.mask.position(row(lane + i), task.sequence.lengths) - block_begin);
     for (int j = 0; j < C::kLanes; ++j) {
-      float* const at = s + (key + j) * C::kTileQ + lane;
-      Vec x = Simd::load(at);
-      if (rules.cap != 0.0f) x = capped(x, rules.cap);
-      if (adds) x = Simd::add(x, additive[j]);
+      Real* const at = s + (key + j) * C::kTileQ + lane;
+      Vec x = C::Isa::load(at);
+      if (rules.cap != 0) x = cap(x);
+      if (adds) x = C::Isa::add(x, additive[j]);
       if (rules.alibi) {
-        const Vec ahead = Simd::sub(Simd::load(position), Simd::set(static_cast<float>(key + j)));
-        const Vec distance = Simd::max(ahead, Simd::sub(Simd::zero(), ahead));
-        x = Simd::sub(x, Simd::mul(distance, Simd::set(rules.slope)));
+        const Vec ahead =
+            C::Isa::sub(C::Isa::load(position), C::Isa::set(static_cast<Real>(key + j)));
+        const Vec distance = C::Isa::max(ahead, C::Isa::sub(C::Isa::zero(), ahead));
+        x = C::Isa::sub(x, C::Isa::mul(distance, C::Isa::set(rules.slope)));
       }
-      x = Simd::max(Simd::set(kLeastScore), x);
+      x = C::Isa::max(C::Isa::set(C::kLeastScore), x);
       if (adds)
-        x = Simd::select(Simd::equal(additive[j], Simd::set(kHidden)), Simd::set(kMasked), x);
-      if (run.masked) x = Simd::select(limits.visible(lane, key + j), x, Simd::set(kMasked));
-      Simd::store(at, x);
-      most = Simd::max(most, x);
+        x = C::Isa::select(C::Isa::equal(additive[j], C::Isa::set(kHidden)),
+                           C::Isa::set(C::kMasked), x);
+      if (run.masked)
+        x = C::Isa::select(visible<C>(limits, lane, key + j), x, C::Isa::set(C::kMasked));
+      C::Isa::store(at, x);
+      most = C::Isa::max(most, x);
     }
     return most;
   }
@@ -147,25 +173,25 @@ struct RuleTile {
       if (p.allowed.given() || blocks)
         columns[i] = masked_row(columns[i], row(lane + i), {first, first + count}, blocks);
     }
-    Simd::transpose(columns);
+    C::Isa::transpose(columns);
   }
 
   /// kLanes values of a row of the bias, in the kernel's units; 0 past `count`.
   STROBE_INLINE Vec bias_row(std::int64_t row, std::int64_t key, int count) const {
-    if (!p.bias.given()) return Simd::zero();
+    if (!p.bias.given()) return C::Isa::zero();
     const std::int64_t offset = p.bias.offset(task.sequence.index, task.head, row, key);
     const Vec values =
         p.bias.dtype == DType::f32
             ? bias_values(static_cast<const float*>(p.bias.data) + offset, count)
             : bias_values(static_cast<const typename C::Element*>(p.bias.data) + offset, count);
-    return Simd::mul(values, Simd::set(rules.unit));
+    return C::Isa::mul(values, C::Isa::set(rules.unit));
   }
   template <class T>
   STROBE_INLINE Vec bias_values(const T* from, int count) const {
-    if (p.bias.key != 0) return Simd::load_row(from, count);
-    alignas(64) float one[C::kLanes];
-    Simd::store(one, Simd::load_row(from, count < 1 ? count : 1));
-    return Simd::set(one[0]);
+    if (p.bias.key != 0) return C::Isa::load_row(from, count);
+    alignas(64) Real one[C::kLanes];
+    C::Isa::store(one, C::Isa::load_row(from, count < 1 ? count : 1));
+    return C::Isa::set(one[0]);
   }
 
   /// x where the row may see a key, -inf elsewhere: `allowed`, and the block map where it is mixed.
@@ -179,31 +205,33 @@ struct RuleTile {
         for (int i = 0; i < count; ++i) copy[i] = bytes[i * p.allowed.key];
         bytes = copy;
       }
-      x = Simd::select(Simd::nonzero(bytes), x, Simd::set(kHidden));
+      x = C::Isa::select(C::Isa::nonzero(bytes), x, C::Isa::set(kHidden));
     }
     if (!blocks) return x;
-    alignas(64) float hidden[C::kLanes] = {};
-    hide_blocks(p, task, row, keys, hidden);
-    const Vec mask = Simd::load(hidden);
-    return Simd::select(Simd::equal(mask, Simd::zero()), x, mask);
+    alignas(64) Real hidden[C::kLanes];
+    const std::uint32_t bits = hidden_keys(p, task, row, keys);
+    for (int i = 0; i < C::kLanes; ++i) hidden[i] = (bits >> i & 1) != 0 ? kHidden : Real(0);
+    const Vec mask = C::Isa::load(hidden);
+    return C::Isa::select(C::Isa::equal(mask, C::Isa::zero()), x, mask);
   }
 };
 
 /// The sink logit of a head enters the sums of finished rows as one more score without a value.
 template <class C>
-STROBE_NOINLINE void add_sink(const TileState& state, const Sink& given, float scale, int dims) {
-  using Vec = typename Simd::Vec;
-  const Vec sink = Simd::set(given.score);
+STROBE_NOINLINE void add_sink(const TileState<C>& state, const Sink<C>& given, RealOf<C> scale,
+                              int dims) {
+  using Vec = VecOf<C>;
+  const Vec sink = C::Isa::set(given.score);
   for (int lane = 0; lane < C::kTileQ; lane += C::kLanes) {
-    const Vec old = Simd::load(state.row_max + lane);
-    const Vec now = Simd::max(old, sink);
-    const Vec a = Simd::exp2_exact_one(Simd::mul(Simd::sub(old, now), Simd::set(scale)));
-    const Vec b = Simd::exp2_exact_one(Simd::mul(Simd::sub(sink, now), Simd::set(scale)));
-    Simd::store(state.row_max + lane, now);
-    Simd::store(state.row_sum + lane, Simd::fma(a, Simd::load(state.row_sum + lane), b));
+    const Vec old = C::Isa::load(state.row_max + lane);
+    const Vec now = C::Isa::max(old, sink);
+    const Vec a = C::Isa::exp2_exact_one(C::Isa::mul(C::Isa::sub(old, now), C::Isa::set(scale)));
+    const Vec b = C::Isa::exp2_exact_one(C::Isa::mul(C::Isa::sub(sink, now), C::Isa::set(scale)));
+    C::Isa::store(state.row_max + lane, now);
+    C::Isa::store(state.row_sum + lane, C::Isa::fma(a, C::Isa::load(state.row_sum + lane), b));
     for (int dim = 0; dim < dims; ++dim) {
-      float* const at = state.o + dim * C::kTileQ + lane;
-      Simd::store(at, Simd::mul(a, Simd::load(at)));
+      RealOf<C>* const at = state.o + dim * C::kTileQ + lane;
+      C::Isa::store(at, C::Isa::mul(a, C::Isa::load(at)));
     }
   }
 }

@@ -102,31 +102,33 @@ struct Limits {
   alignas(64) std::int32_t sink_begin[kMaxTileQ];
   alignas(64) std::int32_t sink_end[kMaxTileQ];
   bool sinks = false;
-
-  /// Which lanes of a group see key `key` of the block.
-  STROBE_INLINE typename Simd::Bits visible(int lane, int key) const {
-    const auto window = Simd::between(begin + lane, key, end + lane);
-    if (!sinks) return window;
-    return Simd::either(window, Simd::between(sink_begin + lane, key, sink_end + lane));
-  }
 };
+
+/// Which lanes of a group see key `key` of the block.
+template <class C>
+STROBE_INLINE BitsOf<C> visible(const Limits& limits, int lane, int key) {
+  const auto window = C::Isa::between(limits.begin + lane, key, limits.end + lane);
+  if (!limits.sinks) return window;
+  return C::Isa::either(window,
+                        C::Isa::between(limits.sink_begin + lane, key, limits.sink_end + lane));
+}
 
 /// Limits, and what masks pairs besides: for the slow way around non-finite values.
 struct Seen {
   const Limits& limits;
   const std::uint64_t* pairs;  // of each key of the block, a bit for each row; null: all set
-
-  STROBE_INLINE typename Simd::Bits visible(int lane, int key) const {
-    const auto inside = limits.visible(lane, key);
-    if (pairs == nullptr) return inside;
-    alignas(64) float hidden[Simd::kLanes];
-    for (int i = 0; i < Simd::kLanes; ++i)
-      hidden[i] = (pairs[key] >> (lane + i) & 1) != 0 ? 0.0f : 1.0f;
-    const auto masked = Simd::set(1.0f);
-    const auto x = Simd::select(inside, Simd::load(hidden), masked);
-    return Simd::equal(x, Simd::zero());
-  }
 };
+
+template <class C>
+STROBE_INLINE BitsOf<C> visible(const Seen& seen, int lane, int key) {
+  const BitsOf<C> inside = visible<C>(seen.limits, lane, key);
+  if (seen.pairs == nullptr) return inside;
+  alignas(64) RealOf<C> hidden[C::kLanes];
+  for (int i = 0; i < C::kLanes; ++i)
+    hidden[i] = (seen.pairs[key] >> (lane + i) & 1) != 0 ? RealOf<C>(0) : RealOf<C>(1);
+  const auto x = C::Isa::select(inside, C::Isa::load(hidden), C::Isa::set(1));
+  return C::Isa::equal(x, C::Isa::zero());
+}
 
 STROBE_INLINE std::int32_t within_block(std::int64_t key, std::int64_t block_begin) {
   const std::int64_t offset = key - block_begin;

@@ -11,12 +11,11 @@ namespace strobe::cpu::STROBE_ISA {
 
 /// acc + b * q over the element pair or element that a word holds.
 template <class C>
-STROBE_INLINE typename Simd::Vec multiply_add(typename Simd::Vec b, typename Simd::Vec q,
-                                              typename Simd::Vec acc) {
+STROBE_INLINE VecOf<C> multiply_add(VecOf<C> b, VecOf<C> q, VecOf<C> acc) {
   if constexpr (C::kDot)
     return C::Isa::dot(b, q, acc);
   else
-    return Simd::fma(b, q, acc);
+    return C::Isa::fma(b, q, acc);
 }
 
 /// What runs beside the products: the softmax of the tile before, the fetch of the block after.
@@ -39,25 +38,25 @@ struct Beside {
 /// What the score products of one tile read and write.
 template <class C>
 struct ScoreTile {
-  const Word* k = nullptr;
+  const WordOf<C>* k = nullptr;
   std::int64_t k_pitch = 0;
-  const Word* q = nullptr;  // [words][tile_q]
+  const WordOf<C>* q = nullptr;  // [words][tile_q]
   int words = 0;
-  float* s = nullptr;        // [tile_k][tile_q]
-  float* row_max = nullptr;  // [tile_q], of this block
+  RealOf<C>* s = nullptr;        // [tile_k][tile_q]
+  RealOf<C>* row_max = nullptr;  // [tile_q], of this block
   const Limits* limits = nullptr;
 };
 
 /// One column of kKeys x kCount vectors of scores.
 template <class C, int kKeys, int kCount>
-STROBE_INLINE void score_column(typename Simd::Vec (&acc)[kKeys][kCount], const Word* k,
-                                std::int64_t k_pitch, const Word* q) {
-  typename Simd::Vec query[kCount];
+STROBE_INLINE void score_column(VecOf<C> (&acc)[kKeys][kCount], const WordOf<C>* k,
+                                std::int64_t k_pitch, const WordOf<C>* q) {
+  VecOf<C> query[kCount];
   STROBE_UNROLL(4)
-  for (int g = 0; g < kCount; ++g) query[g] = Simd::keep(Simd::load(q + g * C::kLanes));
+  for (int g = 0; g < kCount; ++g) query[g] = C::Isa::keep(C::Isa::load(q + g * C::kLanes));
   STROBE_UNROLL(16)
   for (int r = 0; r < kKeys; ++r) {
-    const auto key = Simd::keep(Simd::broadcast(k + r * k_pitch));
+    const auto key = C::Isa::keep(C::Isa::broadcast(k + r * k_pitch));
     STROBE_UNROLL(4)
     for (int g = 0; g < kCount; ++g) acc[r][g] = multiply_add<C>(key, query[g], acc[r][g]);
   }
@@ -68,18 +67,18 @@ STROBE_INLINE void score_column(typename Simd::Vec (&acc)[kKeys][kCount], const 
 template <class C, int kKeys, int kCount, bool kMaskedTile, bool kSoftmax, int kColumns>
 STROBE_INLINE void score_product(const ScoreTile<C>& t, int key, int group,
                                  SoftmaxChunk<C>& chunk) {
-  using Vec = typename Simd::Vec;
+  using Vec = VecOf<C>;
   Vec acc[kKeys][kCount];
   STROBE_UNROLL(16)
   for (int r = 0; r < kKeys; ++r) {
     STROBE_UNROLL(4)
-    for (int g = 0; g < kCount; ++g) acc[r][g] = Simd::zero();
+    for (int g = 0; g < kCount; ++g) acc[r][g] = C::Isa::zero();
   }
-  const Word* k = t.k + key * t.k_pitch;
-  const Word* q = t.q + group * C::kLanes;
-  const Word* const k_end = k + t.words;
+  const WordOf<C>* k = t.k + key * t.k_pitch;
+  const WordOf<C>* q = t.q + group * C::kLanes;
+  const WordOf<C>* const k_end = k + t.words;
   if constexpr (kSoftmax) {
-    const Exp2Constants* constants = &kExp2;
+    const ExpOf<C>* constants = C::Isa::exp2_constants();
     const int columns = kColumns > 0 ? kColumns : t.words / SoftmaxChunk<C>::kSteps;
     STROBE_UNROLL(1)
     for (int i = 0; i < SoftmaxChunk<C>::kSteps; ++i) {
@@ -99,24 +98,24 @@ STROBE_INLINE void score_product(const ScoreTile<C>& t, int key, int group,
   STROBE_UNROLL(2)
   for (; k < k_end; ++k, q += C::kTileQ) score_column<C>(acc, k, t.k_pitch, q);
 
-  float* s = t.s + key * C::kTileQ + group * C::kLanes;
+  RealOf<C>* s = t.s + key * C::kTileQ + group * C::kLanes;
   STROBE_UNROLL(16)
   for (int r = 0; r < kKeys; ++r) {
     STROBE_UNROLL(4)
     for (int g = 0; g < kCount; ++g) {
       if constexpr (kMaskedTile)
-        acc[r][g] = Simd::select(t.limits->visible((group + g) * C::kLanes, key + r), acc[r][g],
-                                 Simd::set(kMasked));
-      Simd::store(s + r * C::kTileQ + g * C::kLanes, acc[r][g]);
+        acc[r][g] = C::Isa::select(visible<C>(*t.limits, (group + g) * C::kLanes, key + r),
+                                   acc[r][g], C::Isa::set(C::kMasked));
+      C::Isa::store(s + r * C::kTileQ + g * C::kLanes, acc[r][g]);
     }
   }
-  float* row_max = t.row_max + group * C::kLanes;
+  RealOf<C>* row_max = t.row_max + group * C::kLanes;
   STROBE_UNROLL(4)
   for (int g = 0; g < kCount; ++g) {
-    Vec most = Simd::load(row_max + g * C::kLanes);
+    Vec most = C::Isa::load(row_max + g * C::kLanes);
     STROBE_UNROLL(16)
-    for (int r = 0; r < kKeys; ++r) most = Simd::max(most, acc[r][g]);
-    Simd::store(row_max + g * C::kLanes, most);
+    for (int r = 0; r < kKeys; ++r) most = C::Isa::max(most, acc[r][g]);
+    C::Isa::store(row_max + g * C::kLanes, most);
   }
 }
 
@@ -125,7 +124,7 @@ template <class C, int kKeys, int kCount, bool kMaskedTile, int kColumns>
 STROBE_INLINE void score_product_beside(const ScoreTile<C>& t, int key, int group,
                                         Beside<C>& beside) {
   beside.step();
-  if (Simd::kOverlap && beside.softmax.pending()) {
+  if (C::Isa::kOverlap && beside.softmax.pending()) {
     SoftmaxChunk<C> chunk = beside.softmax.open();
     score_product<C, kKeys, kCount, kMaskedTile, true, kColumns>(t, key, group, chunk);
     beside.softmax.close(chunk);
@@ -172,7 +171,8 @@ STROBE_INLINE void score_run(const ScoreTile<C>& t, const Run& run, Beside<C>& b
 /// s and its row maxima for all runs of a tile, with what is pending beside it.
 template <class C, int kColumns>
 STROBE_NOINLINE void score_tile(const ScoreTile<C>& t, const Runs& runs, Beside<C>& beside) {
-  for (int g = 0; g < C::kGroups; ++g) Simd::store(t.row_max + g * C::kLanes, Simd::set(kMasked));
+  for (int g = 0; g < C::kGroups; ++g)
+    C::Isa::store(t.row_max + g * C::kLanes, C::Isa::set(C::kMasked));
   for (int i = 0; i < runs.count; ++i) score_run<C, C::kGroups, kColumns>(t, runs.run[i], beside);
 }
 

@@ -12,10 +12,12 @@ namespace strobe::cpu::STROBE_ISA {
 ///   s      [2][tile_k][tile_q]       k, v [2][tile_k][pitch]: this block and the next
 template <class C>
 struct Scratch {
+  using Word = WordOf<C>;
+  using Real = RealOf<C>;
   int words, dims, k_pitch, v_pitch;
-  std::size_t q_size, o_size, k_size, v_size;  // 32-bit words of one of each
+  std::size_t q_size, o_size, k_size, v_size;  // words of one of each
   Word* q = nullptr;
-  float *o = nullptr, *s = nullptr, *sums = nullptr;
+  Real *o = nullptr, *s = nullptr, *sums = nullptr;
   Word *k = nullptr, *v = nullptr;
   TileRows* rows = nullptr;
   std::size_t bytes = 0;
@@ -48,8 +50,9 @@ struct Scratch {
 };
 
 /// A query tile on its way over the keys.
+template <class C>
 struct QueryTile {
-  TileState leaf, total;
+  TileState<C> leaf, total;
   std::int64_t leaf_index = -1;  // of the open leaf; -1: no key seen yet
   bool has_total = false;        // some leaf is closed
   bool stored = false;

@@ -9,44 +9,49 @@ namespace strobe::cpu::STROBE_ISA {
 
 /// Sixteen keys of one lane group, held in registers. Their sum starts from zero and is added once:
 /// one running sum would lose many small p beside a large one, all in the same direction. p
-/// overwrites s: f32 in place; bf16 as pairs of keys, so that row r and r + 1 of s become row r / 2
+/// overwrites s: in place; bf16 as pairs of keys, so that row r and r + 1 of s become row r / 2
 /// of p.
 template <class C>
 struct SoftmaxChunk {
-  using Vec = typename Simd::Vec;
+  using Vec = VecOf<C>;
+  using Real = RealOf<C>;
+  using Word = WordOf<C>;
   static constexpr int kSteps = C::kChunk / C::kPerWord;
 
-  float* s = nullptr;
+  Real* s = nullptr;
   Word* p = nullptr;
   Vec row_max, row_sum, scale;
 
-  STROBE_INLINE void step(const Exp2Constants* c) {
+  STROBE_INLINE void step(const ExpOf<C>* c) {
     if constexpr (C::kDot) {
       const Vec a = C::Isa::exp2_coarse(exponent(s), c);
       const Vec b = C::Isa::exp2_coarse(exponent(s + C::kTileQ), c);
-      row_sum = Simd::add(row_sum, Simd::add(a, b));
-      Simd::store(p, C::Isa::pack_pairs(a, b));
+      row_sum = C::Isa::add(row_sum, C::Isa::add(a, b));
+      C::Isa::store(p, C::Isa::pack_pairs(a, b));
       s += 2 * C::kTileQ;
       p += C::kTileQ;
     } else {
-      const Vec e = Simd::exp2(exponent(s), c);
-      Simd::store(s, e);
-      row_sum = Simd::add(row_sum, e);
+      const Vec e = C::Isa::exp2(exponent(s), c);
+      C::Isa::store(s, e);
+      row_sum = C::Isa::add(row_sum, e);
       s += C::kTileQ;
     }
   }
 
   /// Subtracting first makes the largest exponent 0 exactly, however large the scores.
-  STROBE_INLINE Vec exponent(const float* at) const {
-    return Simd::mul(Simd::sub(Simd::load(at), row_max), scale);
+  STROBE_INLINE Vec exponent(const Real* at) const {
+    return C::Isa::mul(C::Isa::sub(C::Isa::load(at), row_max), scale);
   }
 };
 
 /// The softmax of one score tile, still to be done: lane group by lane group, chunk by chunk.
 template <class C>
 class PendingSoftmax {
+  using Real = RealOf<C>;
+  using Word = WordOf<C>;
+
  public:
-  void start(float* s, const float* row_max, float* row_sum, float scale, const Runs& runs) {
+  void start(Real* s, const Real* row_max, Real* row_sum, Real scale, const Runs& runs) {
     s_ = s;
     row_max_ = row_max;
     row_sum_ = row_sum;
@@ -65,15 +70,15 @@ class PendingSoftmax {
     SoftmaxChunk<C> chunk;
     chunk.s = s_ + key_ * C::kTileQ + lane;
     chunk.p = reinterpret_cast<Word*>(s_) + key_ / C::kPerWord * C::kTileQ + lane;
-    chunk.row_max = Simd::load(row_max_ + lane);
-    chunk.row_sum = Simd::zero();
-    chunk.scale = Simd::set(scale_);
+    chunk.row_max = C::Isa::load(row_max_ + lane);
+    chunk.row_sum = C::Isa::zero();
+    chunk.scale = C::Isa::set(scale_);
     return chunk;
   }
 
   STROBE_INLINE void close(const SoftmaxChunk<C>& chunk) {
-    float* const sum = row_sum_ + group_ * C::kLanes;
-    Simd::store(sum, Simd::add(Simd::load(sum), chunk.row_sum));
+    Real* const sum = row_sum_ + group_ * C::kLanes;
+    C::Isa::store(sum, C::Isa::add(C::Isa::load(sum), chunk.row_sum));
     key_ += C::kChunk;
     if (key_ >= runs_->run[run_].end) next_run();
   }
@@ -82,7 +87,7 @@ class PendingSoftmax {
     while (pending()) {
       SoftmaxChunk<C> chunk = open();
       STROBE_UNROLL(4)
-      for (int i = 0; i < SoftmaxChunk<C>::kSteps; ++i) chunk.step(&kExp2);
+      for (int i = 0; i < SoftmaxChunk<C>::kSteps; ++i) chunk.step(C::Isa::exp2_constants());
       close(chunk);
     }
   }
@@ -98,10 +103,10 @@ class PendingSoftmax {
         }
   }
 
-  float* s_ = nullptr;
-  const float* row_max_ = nullptr;
-  float* row_sum_ = nullptr;
-  float scale_ = 1.0f;
+  Real* s_ = nullptr;
+  const Real* row_max_ = nullptr;
+  Real* row_sum_ = nullptr;
+  Real scale_ = 1;
   const Runs* runs_ = nullptr;
   int group_ = C::kGroups;
   int run_ = 0;

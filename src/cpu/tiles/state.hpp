@@ -9,27 +9,30 @@
 namespace strobe::cpu::STROBE_ISA {
 
 /// (row_max, row_sum, o) of one query tile over some keys; p = 2^(scale * (s - row_max)).
+template <class C>
 struct TileState {
-  float* row_max = nullptr;  // [tile_q]
-  float* row_sum = nullptr;  // [tile_q]
-  float* o = nullptr;        // [dims][tile_q]
+  using Real = RealOf<C>;
+  Real* row_max = nullptr;  // [tile_q]
+  Real* row_sum = nullptr;  // [tile_q]
+  Real* o = nullptr;        // [dims][tile_q]
 };
 
 /// How scores become exponents of 2: q takes the sign and the power of two of scale * log2(e),
 /// which change no digit of q, and the rest, in [1, 2), waits for exp2. Folding all of it into q
 /// would save a multiplication (.4 to .8 % at 128, 64 dims) but round every element of q: the
 /// largest errors were then up to 3.6 times those of standard attention, now 1.4 (bench/notes.md).
+template <class C>
 struct ScaleSplit {
-  float q = 1.0f;
-  float score = 1.0f;
+  RealOf<C> q = 1;
+  RealOf<C> score = 1;
 };
 
 /// q of one tile, transposed: [words][tile_q], lanes without a row are 0.
 template <class C>
-STROBE_NOINLINE void load_q(Word* to, const typename C::Element* from, std::int64_t stride,
-                            int rows, int head_dim, float factor) {
+STROBE_NOINLINE void load_q(WordOf<C>* to, const typename C::Element* from, std::int64_t stride,
+                            int rows, int head_dim, RealOf<C> factor) {
   constexpr int kStep = C::kLanes * C::kPerWord;  // elements of a vector
-  typename Simd::Vec r[C::kLanes];
+  VecOf<C> r[C::kLanes];
   for (int lane = 0; lane < C::kTileQ; lane += C::kLanes)
     for (int dim = 0; dim < head_dim; dim += kStep) {
       STROBE_UNROLL(16)
@@ -38,67 +41,69 @@ STROBE_NOINLINE void load_q(Word* to, const typename C::Element* from, std::int6
         const typename C::Element* row = from + (lane + i) * stride + dim;
         if constexpr (C::kDot) {
           r[i] = C::Isa::load_pairs(row, left);
-          if (factor != 1.0f) r[i] = C::Isa::scale_pairs(r[i], factor);
+          if (factor != 1) r[i] = C::Isa::scale_pairs(r[i], factor);
         } else {
-          r[i] = Simd::mul(Simd::load_row(row, left), Simd::set(factor));
+          r[i] = C::Isa::mul(C::Isa::load_row(row, left), C::Isa::set(factor));
         }
       }
-      Simd::transpose(r);
+      C::Isa::transpose(r);
       STROBE_UNROLL(16)
       for (int i = 0; i < C::kLanes; ++i)
-        Simd::store(to + (dim / C::kPerWord + i) * C::kTileQ + lane, r[i]);
+        C::Isa::store(to + (dim / C::kPerWord + i) * C::kTileQ + lane, r[i]);
     }
 }
 
 /// Takes in the maxima of a new score block, lane by lane. The maximum is lazy: it moves only when
 /// it grows by more than 4, so p <= 2^(4 scale) <= 256, and o is rarely rescaled.
 template <class C>
-STROBE_NOINLINE void update_max(const TileState& state, const float* block_max, float scale,
-                                int dims, bool first) {
-  using Vec = typename Simd::Vec;
+STROBE_NOINLINE void update_max(const TileState<C>& state, const RealOf<C>* block_max,
+                                RealOf<C> scale, int dims, bool first) {
+  using Vec = VecOf<C>;
   Vec factor[C::kGroups];
   bool grows = false;
   for (int g = 0; g < C::kGroups; ++g) {
     const int lane = g * C::kLanes;
-    const Vec most = Simd::load(block_max + lane);
+    const Vec most = C::Isa::load(block_max + lane);
     if (first) {
-      Simd::store(state.row_max + lane, Simd::max(Simd::set(kUnseen), most));
-      Simd::store(state.row_sum + lane, Simd::zero());
+      C::Isa::store(state.row_max + lane, C::Isa::max(C::Isa::set(C::kUnseen), most));
+      C::Isa::store(state.row_sum + lane, C::Isa::zero());
       continue;
     }
-    const Vec old = Simd::load(state.row_max + lane);
-    const auto more = Simd::greater(most, Simd::add(old, Simd::set(4.0f)));
-    grows |= Simd::any(more);
-    const Vec now = Simd::select(more, most, old);
-    factor[g] = Simd::exp2_exact_one(Simd::mul(Simd::sub(old, now), Simd::set(scale)));
-    Simd::store(state.row_max + lane, now);
-    Simd::store(state.row_sum + lane, Simd::mul(factor[g], Simd::load(state.row_sum + lane)));
+    const Vec old = C::Isa::load(state.row_max + lane);
+    const auto more = C::Isa::greater(most, C::Isa::add(old, C::Isa::set(4)));
+    grows |= C::Isa::any(more);
+    const Vec now = C::Isa::select(more, most, old);
+    factor[g] = C::Isa::exp2_exact_one(C::Isa::mul(C::Isa::sub(old, now), C::Isa::set(scale)));
+    C::Isa::store(state.row_max + lane, now);
+    C::Isa::store(state.row_sum + lane, C::Isa::mul(factor[g], C::Isa::load(state.row_sum + lane)));
   }
   if (!grows) return;
   for (int dim = 0; dim < dims; ++dim)
     for (int g = 0; g < C::kGroups; ++g) {
-      float* at = state.o + dim * C::kTileQ + g * C::kLanes;
-      Simd::store(at, Simd::mul(factor[g], Simd::load(at)));
+      RealOf<C>* at = state.o + dim * C::kTileQ + g * C::kLanes;
+      C::Isa::store(at, C::Isa::mul(factor[g], C::Isa::load(at)));
     }
 }
 
 /// total <- total + leaf: the merge of semantics/softmax_state.hpp, a vector of rows at a time.
 template <class C>
-STROBE_NOINLINE void fold(const TileState& total, const TileState& leaf, float scale, int dims) {
-  using Vec = typename Simd::Vec;
+STROBE_NOINLINE void fold(const TileState<C>& total, const TileState<C>& leaf, RealOf<C> scale,
+                          int dims) {
+  using Vec = VecOf<C>;
   for (int g = 0; g < C::kGroups; ++g) {
     const int lane = g * C::kLanes;
-    const Vec old = Simd::load(total.row_max + lane), other = Simd::load(leaf.row_max + lane);
-    const Vec now = Simd::max(old, other);
-    const Vec a = Simd::exp2_exact_one(Simd::mul(Simd::sub(old, now), Simd::set(scale)));
-    const Vec b = Simd::exp2_exact_one(Simd::mul(Simd::sub(other, now), Simd::set(scale)));
-    Simd::store(total.row_max + lane, now);
-    Simd::store(total.row_sum + lane, Simd::fma(a, Simd::load(total.row_sum + lane),
-                                                Simd::mul(b, Simd::load(leaf.row_sum + lane))));
+    const Vec old = C::Isa::load(total.row_max + lane), other = C::Isa::load(leaf.row_max + lane);
+    const Vec now = C::Isa::max(old, other);
+    const Vec a = C::Isa::exp2_exact_one(C::Isa::mul(C::Isa::sub(old, now), C::Isa::set(scale)));
+    const Vec b = C::Isa::exp2_exact_one(C::Isa::mul(C::Isa::sub(other, now), C::Isa::set(scale)));
+    C::Isa::store(total.row_max + lane, now);
+    C::Isa::store(total.row_sum + lane,
+                  C::Isa::fma(a, C::Isa::load(total.row_sum + lane),
+                              C::Isa::mul(b, C::Isa::load(leaf.row_sum + lane))));
     for (int dim = 0; dim < dims; ++dim) {
       const int at = dim * C::kTileQ + lane;
-      Simd::store(total.o + at,
-                  Simd::fma(a, Simd::load(total.o + at), Simd::mul(b, Simd::load(leaf.o + at))));
+      C::Isa::store(total.o + at, C::Isa::fma(a, C::Isa::load(total.o + at),
+                                              C::Isa::mul(b, C::Isa::load(leaf.o + at))));
     }
   }
 }
@@ -113,54 +118,57 @@ struct Destination {
 
 /// gain * o / row_sum as rows of Out; an empty row divides by nothing and stays 0.
 template <class C, class Out>
-STROBE_NOINLINE void store_o(const TileState& state, const Destination<Out>& out, int head_dim_v,
-                             float gain) {
-  using Vec = typename Simd::Vec;
+STROBE_NOINLINE void store_o(const TileState<C>& state, const Destination<Out>& out, int head_dim_v,
+                             RealOf<C> gain) {
+  using Vec = VecOf<C>;
   Vec r[C::kLanes];
   for (int lane = 0; lane < out.rows; lane += C::kLanes) {
-    const Vec sum = Simd::load(state.row_sum + lane);
-    const Vec inverse =
-        Simd::select(Simd::equal(sum, Simd::zero()), Simd::zero(), Simd::div(Simd::set(gain), sum));
+    const Vec sum = C::Isa::load(state.row_sum + lane);
+    const Vec inverse = C::Isa::select(C::Isa::equal(sum, C::Isa::zero()), C::Isa::zero(),
+                                       C::Isa::div(C::Isa::set(gain), sum));
     for (int dim = 0; dim < head_dim_v; dim += C::kLanes) {
       const int left = head_dim_v - dim < C::kLanes ? head_dim_v - dim : C::kLanes;
       STROBE_UNROLL(16)
       for (int i = 0; i < C::kLanes; ++i)
-        r[i] = i < left ? Simd::mul(Simd::load(state.o + (dim + i) * C::kTileQ + lane), inverse)
-                        : Simd::zero();
-      Simd::transpose(r);
+        r[i] = i < left ? C::Isa::mul(C::Isa::load(state.o + (dim + i) * C::kTileQ + lane), inverse)
+                        : C::Isa::zero();
+      C::Isa::transpose(r);
       STROBE_UNROLL(16)
       for (int i = 0; i < C::kLanes; ++i)
         if (lane + i < out.rows)
-          Simd::store_row(out.to + (lane + i) * out.stride + dim, r[i], left);
+          C::Isa::store_row(out.to + (lane + i) * out.stride + dim, r[i], left);
     }
   }
 }
 
 /// A sink logit, and the same in the kernel's units.
+template <class C>
 struct Sink {
-  float logit = 0.0f;
-  float score = kMasked;  // not above kMasked: none
+  RealOf<C> logit = 0;
+  RealOf<C> score = C::kMasked;  // not above kMasked: none
 };
 
 /// lse = ln 2 * (scale * row_max + log2 row_sum); a row that saw nothing has -inf, or exactly the
 /// sink logit.
 template <class C>
-STROBE_NOINLINE void store_lse(const TileState& state, float scale, const Sink& sink,
-                               const Destination<float>& out) {
-  using Vec = typename Simd::Vec;
-  constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  alignas(64) float lse[C::kLanes];
+STROBE_NOINLINE void store_lse(const TileState<C>& state, RealOf<C> scale, const Sink<C>& sink,
+                               const Destination<RealOf<C>>& out) {
+  using Real = RealOf<C>;
+  using Vec = VecOf<C>;
+  constexpr Real kInfinity = std::numeric_limits<Real>::infinity();
+  alignas(64) Real lse[C::kLanes];
   for (int lane = 0; lane < out.rows; lane += C::kLanes) {
-    const Vec sum = Simd::load(state.row_sum + lane);
-    const Vec row_max = Simd::load(state.row_max + lane);
-    const Vec log2 = Simd::fma(row_max, Simd::set(scale), Simd::log2(sum));
-    Vec natural = Simd::mul(log2, Simd::set(0.693147181f));
-    if (sink.score > kMasked) {
+    const Vec sum = C::Isa::load(state.row_sum + lane);
+    const Vec row_max = C::Isa::load(state.row_max + lane);
+    const Vec log2 = C::Isa::fma(row_max, C::Isa::set(scale), C::Isa::log2(sum));
+    Vec natural = C::Isa::mul(log2, C::Isa::set(Real(0.69314718055994531)));
+    if (sink.score > C::kMasked) {
       const Vec alone =
-          Simd::select(Simd::equal(sum, Simd::set(1.0f)), Simd::set(sink.logit), natural);
-      natural = Simd::select(Simd::equal(row_max, Simd::set(sink.score)), alone, natural);
+          C::Isa::select(C::Isa::equal(sum, C::Isa::set(1)), C::Isa::set(sink.logit), natural);
+      natural = C::Isa::select(C::Isa::equal(row_max, C::Isa::set(sink.score)), alone, natural);
     }
-    Simd::store(lse, Simd::select(Simd::equal(sum, Simd::zero()), Simd::set(-kInfinity), natural));
+    C::Isa::store(
+        lse, C::Isa::select(C::Isa::equal(sum, C::Isa::zero()), C::Isa::set(-kInfinity), natural));
     for (int i = 0; i < C::kLanes && lane + i < out.rows; ++i)
       out.to[(lane + i) * out.stride] = lse[i];
   }

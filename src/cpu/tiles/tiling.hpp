@@ -1,4 +1,4 @@
-// Sizes of the tiles, and what a 32-bit word of the products holds.
+// Sizes of the tiles, and what a word of the products holds.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -19,19 +19,21 @@
 
 namespace strobe::cpu::STROBE_ISA {
 
-/// One f32, or two bf16 along the contraction: what a product loads, broadcasts and multiplies.
-using Word = std::uint32_t;
+struct Simd64;  // the same operations on f64, where an instruction set has kernels for it
 
 /// Queries sit in SIMD lanes: s is [key][query] and o is [dim][query], so that keys and values are
 /// broadcast from rows as they lie and the softmax never reduces across lanes.
 template <class T>
 struct Tiling {
   using Element = T;  // of q, k, v in memory
-  using Isa = Simd;   // for operations that not every instruction set has
-  static constexpr bool kDot = Simd::kHasDot && std::is_same_v<T, bfloat16>;
+  using Isa = std::conditional_t<std::is_same_v<T, double>, Simd64, Simd>;
+  using Real = typename Isa::Real;  // of scores, sums, outputs: f32, for f64 f64
+  /// One Real, or two bf16 along the contraction: what a product loads, broadcasts and multiplies.
+  using Word = typename Isa::Word;
+  static constexpr bool kDot = Isa::kHasDot && std::is_same_v<T, bfloat16>;
   static constexpr int kPerWord = kDot ? 2 : 1;
-  static constexpr int kLanes = Simd::kLanes;
-  static constexpr int kGroups = Simd::kGroups;
+  static constexpr int kLanes = Isa::kLanes;
+  static constexpr int kGroups = Isa::kGroups;
   static constexpr int kTileQ = kLanes * kGroups;
   static constexpr int kChunk = 16;  // keys at a time: softmax beside a product tile, mask edges
   static constexpr int kRows = 4;    // keys or dims of a product tile of all groups
@@ -43,14 +45,28 @@ struct Tiling {
     while (2 * keys * groups <= kRows * kGroups) keys *= 2;
     return keys;
   }
+
+  /// Score of a masked pair: far below all others, and finite, because infinities would turn into
+  /// NaN in exp2. Scores up to .15 of kHuge in magnitude (before the factor in [1, 2) that is left
+  /// of the scale) are told from it.
+  static constexpr Real kMasked = Real(-1.5) * Isa::kHuge;
+  /// Maximum of a row that has seen nothing: kMasked never exceeds it, and is nothing against it.
+  static constexpr Real kUnseen = Real(-0.7) * Isa::kHuge;
+  /// A score that is seen is at least this much, whatever its bias: far above kMasked, and above
+  /// kUnseen, so that a row of nothing but such scores still has a maximum.
+  static constexpr Real kLeastScore = Real(-0.65) * Isa::kHuge;
 };
 
-/// Score of a masked pair: far below all others, and finite, because infinities would turn into NaN
-/// in exp2. Scores up to .15e38 in magnitude (before the factor in [1, 2) that is left of the
-/// scale) are told from it.
-inline constexpr float kMasked = -1.5e38f;
-/// Maximum of a row that has seen nothing: kMasked never exceeds it, and is nothing against it.
-inline constexpr float kUnseen = -0.7e38f;
+template <class C>
+using VecOf = typename C::Isa::Vec;
+template <class C>
+using BitsOf = typename C::Isa::Bits;
+template <class C>
+using ExpOf = typename C::Isa::Constants;  // numbers of exp2, kept in memory
+template <class C>
+using RealOf = typename C::Real;
+template <class C>
+using WordOf = typename C::Word;
 
 constexpr std::int64_t round_up(std::int64_t x, std::int64_t to) { return (x + to - 1) / to * to; }
 

@@ -11,28 +11,28 @@ namespace strobe::cpu::STROBE_ISA {
 /// What the value products of one tile read and write.
 template <class C>
 struct ValueTile {
-  const Word* v = nullptr;
+  const WordOf<C>* v = nullptr;
   std::int64_t v_pitch = 0;
-  const Word* p = nullptr;  // [tile_k / per_word][tile_q]
-  float* o = nullptr;       // [dims][tile_q]
-  int dims = 0;             // a multiple of kRows
-  bool first = false;       // the tile's first block of a leaf: o is stored, not added to
+  const WordOf<C>* p = nullptr;  // [tile_k / per_word][tile_q]
+  RealOf<C>* o = nullptr;        // [dims][tile_q]
+  int dims = 0;                  // a multiple of kRows
+  bool first = false;            // the tile's first block of a leaf: o is stored, not added to
 };
 
 /// Keys [begin, end) for lane groups [kFirst, kFirst + kCount).
 template <class C, int kFirst, int kCount>
-STROBE_INLINE void value_keys(typename Simd::Vec (&acc)[C::kRows][C::kGroups],
-                              const ValueTile<C>& t, int dim, int begin, int end) {
-  const Word* v = t.v + begin / C::kPerWord * t.v_pitch + dim;
-  const Word* p = t.p + begin / C::kPerWord * C::kTileQ + kFirst * C::kLanes;
+STROBE_INLINE void value_keys(VecOf<C> (&acc)[C::kRows][C::kGroups], const ValueTile<C>& t, int dim,
+                              int begin, int end) {
+  const WordOf<C>* v = t.v + begin / C::kPerWord * t.v_pitch + dim;
+  const WordOf<C>* p = t.p + begin / C::kPerWord * C::kTileQ + kFirst * C::kLanes;
   STROBE_UNROLL(4)
   for (int i = begin / C::kPerWord; i < end / C::kPerWord; ++i, v += t.v_pitch, p += C::kTileQ) {
-    typename Simd::Vec prob[kCount];
+    VecOf<C> prob[kCount];
     STROBE_UNROLL(4)
-    for (int g = 0; g < kCount; ++g) prob[g] = Simd::keep(Simd::load(p + g * C::kLanes));
+    for (int g = 0; g < kCount; ++g) prob[g] = C::Isa::keep(C::Isa::load(p + g * C::kLanes));
     STROBE_UNROLL(4)
     for (int r = 0; r < C::kRows; ++r) {
-      const auto value = Simd::keep(Simd::broadcast(v + r));
+      const auto value = C::Isa::keep(C::Isa::broadcast(v + r));
       STROBE_UNROLL(4)
       for (int g = 0; g < kCount; ++g)
         acc[r][kFirst + g] = multiply_add<C>(value, prob[g], acc[r][kFirst + g]);
@@ -42,8 +42,8 @@ STROBE_INLINE void value_keys(typename Simd::Vec (&acc)[C::kRows][C::kGroups],
 
 /// A run that misses some groups: those before kFirst, or those from kFirst on.
 template <class C, int kFirst>
-STROBE_INLINE void value_edge(typename Simd::Vec (&acc)[C::kRows][C::kGroups],
-                              const ValueTile<C>& t, int dim, const Run& run) {
+STROBE_INLINE void value_edge(VecOf<C> (&acc)[C::kRows][C::kGroups], const ValueTile<C>& t, int dim,
+                              const Run& run) {
   if constexpr (kFirst < C::kGroups) {
     if (run.group == kFirst)
       return value_keys<C, kFirst, C::kGroups - kFirst>(acc, t, dim, run.begin, run.end);
@@ -57,11 +57,11 @@ STROBE_INLINE void value_edge(typename Simd::Vec (&acc)[C::kRows][C::kGroups],
 /// error of one running sum, at no cost.
 template <class C>
 STROBE_INLINE void value_product(const ValueTile<C>& t, const Runs& runs, int dim) {
-  typename Simd::Vec acc[C::kRows][C::kGroups];
+  VecOf<C> acc[C::kRows][C::kGroups];
   STROBE_UNROLL(4)
   for (int r = 0; r < C::kRows; ++r) {
     STROBE_UNROLL(4)
-    for (int g = 0; g < C::kGroups; ++g) acc[r][g] = Simd::zero();
+    for (int g = 0; g < C::kGroups; ++g) acc[r][g] = C::Isa::zero();
   }
   for (int i = 0; i < runs.count; ++i) {
     const Run& run = runs.run[i];
@@ -70,13 +70,13 @@ STROBE_INLINE void value_product(const ValueTile<C>& t, const Runs& runs, int di
     else
       value_edge<C, 1>(acc, t, dim, run);
   }
-  float* o = t.o + dim * C::kTileQ;
+  RealOf<C>* o = t.o + dim * C::kTileQ;
   STROBE_UNROLL(4)
   for (int r = 0; r < C::kRows; ++r) {
     STROBE_UNROLL(4)
     for (int g = 0; g < C::kGroups; ++g) {
-      float* at = o + r * C::kTileQ + g * C::kLanes;
-      Simd::store(at, t.first ? acc[r][g] : Simd::add(Simd::load(at), acc[r][g]));
+      RealOf<C>* at = o + r * C::kTileQ + g * C::kLanes;
+      C::Isa::store(at, t.first ? acc[r][g] : C::Isa::add(C::Isa::load(at), acc[r][g]));
     }
   }
 }
@@ -90,13 +90,13 @@ STROBE_NOINLINE void value_tile(const ValueTile<C>& t, const Runs& runs) {
 template <class C>
 STROBE_NOINLINE bool any_nonfinite(const ValueTile<C>& t, int begin, int end) {
   for (int key = begin / C::kPerWord; key < end / C::kPerWord; ++key) {
-    const float* const row = reinterpret_cast<const float*>(t.v + key * t.v_pitch);
+    const auto* const row = reinterpret_cast<const RealOf<C>*>(t.v + key * t.v_pitch);
     for (int dim = 0; dim < t.dims; dim += C::kLanes) {
-      const auto words = Simd::load_row(row + dim, std::min(t.dims - dim, C::kLanes));
+      const auto words = C::Isa::load_row(row + dim, std::min(t.dims - dim, C::kLanes));
       if constexpr (C::kDot) {
         if (C::Isa::nonfinite_pairs(words)) return true;
       } else {
-        if (Simd::nonfinite(words)) return true;
+        if (C::Isa::nonfinite(words)) return true;
       }
     }
   }
@@ -109,26 +109,26 @@ STROBE_NOINLINE bool any_nonfinite(const ValueTile<C>& t, int begin, int end) {
 template <class C>
 STROBE_NOINLINE void value_tile_guarded(const ValueTile<C>& t, const Runs& runs,
                                         const Seen& limits) {
-  using Vec = typename Simd::Vec;
+  using Vec = VecOf<C>;
   for (int dim = 0; dim < t.dims; ++dim)
     for (int g = 0; g < C::kGroups; ++g) {
-      Vec acc = Simd::zero();
+      Vec acc = C::Isa::zero();
       for (int i = 0; i < runs.count; ++i) {
         const Run& run = runs.run[i];
         if (!run.covers(g)) continue;
         for (int key = run.begin; key < run.end; key += C::kPerWord) {
-          const Vec prob = Simd::load(t.p + key / C::kPerWord * C::kTileQ + g * C::kLanes);
-          Vec value = Simd::broadcast(t.v + key / C::kPerWord * t.v_pitch + dim);
-          const auto seen = limits.visible(g * C::kLanes, key);
+          const Vec prob = C::Isa::load(t.p + key / C::kPerWord * C::kTileQ + g * C::kLanes);
+          Vec value = C::Isa::broadcast(t.v + key / C::kPerWord * t.v_pitch + dim);
+          const auto seen = visible<C>(limits, g * C::kLanes, key);
           if constexpr (C::kDot)
-            value = C::Isa::select_halves(seen, limits.visible(g * C::kLanes, key + 1), value);
+            value = C::Isa::select_halves(seen, visible<C>(limits, g * C::kLanes, key + 1), value);
           else
-            value = Simd::select(seen, value, Simd::zero());
+            value = C::Isa::select(seen, value, C::Isa::zero());
           acc = multiply_add<C>(value, prob, acc);
         }
       }
-      float* at = t.o + dim * C::kTileQ + g * C::kLanes;
-      Simd::store(at, t.first ? acc : Simd::add(Simd::load(at), acc));
+      RealOf<C>* at = t.o + dim * C::kTileQ + g * C::kLanes;
+      C::Isa::store(at, t.first ? acc : C::Isa::add(C::Isa::load(at), acc));
     }
 }
 
