@@ -3,8 +3,10 @@
 #pragma once
 
 #include "strobe/attention.hpp"
+#include "strobe/draft_tree.hpp"
 #include "strobe/dropout.hpp"
 #include "strobe/error.hpp"
+#include "strobe/intervals.hpp"
 #include "strobe/mask.hpp"
 #include "strobe/plan.hpp"
 #include "strobe/problem.hpp"

@@ -53,24 +53,6 @@ Side key_side(const ForwardTensors& t) {
           packed ? t.cu_seqlens_k.shape[0] - 1 : t.q.shape[0]};
 }
 
-void check_cu(const Side& side, const char* where) {
-  if (side.cu[0] < 0) {
-    fail("cu-seqlens-start", where,
-         {side.cu_name, "[0] is ", side.cu[0], "; the first sequence starts at row 0 or later"});
-  }
-  for (std::int64_t b = 0; b < side.batch; ++b) {
-    if (side.cu[b + 1] >= side.cu[b]) continue;
-    fail("cu-seqlens-falling", where,
-         {side.cu_name, "[", b + 1, "] is ", side.cu[b + 1], " after ", side.cu[b],
-          "; entries never fall, as sequence b is rows [cu[b], cu[b + 1])"});
-  }
-  if (side.cu[side.batch] > side.rows) {
-    fail("cu-seqlens-end", where,
-         {side.cu_name, "[", side.batch, "] is ", side.cu[side.batch], " and ", side.rows_name,
-          " has ", side.rows, " rows; the last entry is at most that"});
-  }
-}
-
 void check_seqlens(const Side& side, const char* where) {
   for (std::int64_t b = 0; b < side.batch; ++b) {
     if (side.seqlens[b] >= 0 && side.seqlens[b] <= side.slots(b)) continue;
@@ -81,7 +63,10 @@ void check_seqlens(const Side& side, const char* where) {
 }
 
 std::int64_t check_side(const Side& side, const char* where) {
-  if (side.cu != nullptr) check_cu(side, where);
+  if (side.cu != nullptr) {
+    const auto count = static_cast<std::size_t>(side.batch + 1);
+    check_cu_seqlens({side.cu_name, {side.cu, count}, side.rows_name, side.rows}, where);
+  }
   if (side.seqlens != nullptr) check_seqlens(side, where);
   if (side.cu == nullptr) return side.rows;
   std::int64_t longest = 0;
@@ -109,6 +94,24 @@ void check_max(const Side& side, const char* name, std::int64_t given, const cha
 }
 
 }  // namespace
+
+void check_cu_seqlens(const CuSeqlens& cu, const char* where) {
+  if (cu.entries.front() < 0) {
+    fail("cu-seqlens-start", where,
+         {cu.name, "[0] is ", cu.entries.front(), "; the first sequence starts at row 0 or later"});
+  }
+  for (std::size_t b = 1; b < cu.entries.size(); ++b) {
+    if (cu.entries[b] >= cu.entries[b - 1]) continue;
+    fail("cu-seqlens-falling", where,
+         {cu.name, "[", b, "] is ", cu.entries[b], " after ", cu.entries[b - 1],
+          "; entries never fall, as sequence b is rows [cu[b], cu[b + 1])"});
+  }
+  if (cu.entries.back() > cu.rows) {
+    fail("cu-seqlens-end", where,
+         {cu.name, "[", cu.entries.size() - 1, "] is ", cu.entries.back(), " and ", cu.rows_name,
+          " has ", cu.rows, " rows; the last entry is at most that"});
+  }
+}
 
 Lengths check_lengths(const ForwardTensors& t, const char* where) {
   return {check_side(query_side(t), where), check_side(key_side(t), where)};

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "strobe/attention.hpp"
 
@@ -45,6 +46,17 @@ void check_memory(const ForwardTensors& t, const char* where);
 
 /// No element of an output is another's or an input's.
 void check_overlaps(const ForwardTensors& t, const char* where);
+
+/// cu_seqlens, and the rows that they divide.
+struct CuSeqlens {
+  const char* name = "";
+  std::span<const std::int32_t> entries{};  ///< at least one
+  const char* rows_name = "";               ///< "q"
+  std::int64_t rows = 0;
+};
+
+/// Entries never fall and lie within [0, rows].
+void check_cu_seqlens(const CuSeqlens& cu, const char* where);
 
 /// Reads cu_seqlens and seqlens, and checks every entry. Returns the longest lengths.
 Lengths check_lengths(const ForwardTensors& t, const char* where);

@@ -66,6 +66,16 @@ inline constexpr Message kMessages[] = {
     {"max-seqlen-negative", Code::invalid_argument},
     {"max-seqlen-padded", Code::invalid_argument},
     {"max-seqlen-small", Code::invalid_argument},
+    // masks built by helpers
+    {"intervals-size", Code::invalid_argument},
+    {"intervals-range", Code::invalid_argument},
+    {"intervals-mask", Code::invalid_argument},
+    {"lengths-sum", Code::invalid_argument},
+    {"document-returns", Code::invalid_argument},
+    {"prefix-count", Code::invalid_argument},
+    {"tree-parent", Code::invalid_argument},
+    {"tree-keys", Code::invalid_argument},
+    {"tree-size", Code::invalid_argument},
     // plans
     {"plan-mismatch", Code::invalid_argument},
     {"plan-longer", Code::invalid_argument},
