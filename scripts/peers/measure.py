@@ -36,21 +36,30 @@ REST = .05        # for the threads of whoever ran last to fall asleep
 AGREEMENT = {"f32": 1e-5, "f16": 2e-3, "bf16": 1.5e-2}
 
 
+class PeerEnded(Exception):
+    """A library took its process down; a new one waits for the next case."""
+
+
 class Peer:
     """The process of one library."""
 
     def __init__(self, script, threads):
-        # Python's files carry what the library prints on stderr to ours.
-        self.process = subprocess.Popen([sys.executable, str(script), str(threads)], text=True,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.command = [sys.executable, str(script), str(threads)]
+        self.process = self.start()
         self.about = self.ask(do="about")
+
+    def start(self):
+        return subprocess.Popen(self.command, text=True, stdin=subprocess.PIPE,
+                                stdout=subprocess.PIPE)
 
     def ask(self, **request):
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self.process.args[1]} ended while asked {request}")
+            status = self.process.wait()
+            self.process = self.start()
+            raise PeerEnded(f"its process ended with status {status}")
         return json.loads(line)
 
     def close(self):
@@ -119,17 +128,21 @@ def fastest(peer, calls, seconds):
 
 def prepare(peer, case, folder, ours):
     """What a row says of a peer before it is timed."""
-    ready = peer.ask(do="prepare", case=case.text, folder=str(folder))
-    row = {"refused": ready["refused"]}
-    if not ready["calls"]:
+    row = {"refused": {}}
+    try:
+        ready = peer.ask(do="prepare", case=case.text, folder=str(folder))
+        row["refused"] = ready["refused"]
+        if not ready["calls"]:
+            return row
+        call = fastest(peer, ready["calls"], .5)
+        peer.ask(do="output", call=call, path=str(folder / "peer.npy"))
+    except PeerEnded as ended:
+        row["refused"]["process"] = str(ended)
         return row
-    row["call"] = fastest(peer, ready["calls"], .5)
-    peer.ask(do="output", call=row["call"], path=str(folder / "peer.npy"))
     theirs = numpy.load(folder / "peer.npy")
     difference = numpy.sqrt(numpy.mean((theirs - ours) ** 2) / numpy.mean(ours ** 2))
-    row["difference"] = float(difference)
-    row["agrees"] = bool(difference <= AGREEMENT[case.dtype])
-    return row
+    return {**row, "call": call, "difference": float(difference),
+            "agrees": bool(difference <= AGREEMENT[case.dtype])}
 
 
 def summed_up(times):
@@ -137,38 +150,60 @@ def summed_up(times):
             "cpu_over_wall": statistics.median(one["cpu_over_wall"] for one in times)}
 
 
+class Rounds:
+    """The times of one case: ours by a process a visit, theirs by the processes that wait."""
+
+    def __init__(self, case, peers, calls, options):
+        self.case, self.peers, self.calls, self.options = case, peers, calls, options
+        self.times = {name: [] for name in ["strobe", *calls]}
+        self.machine = None
+
+    def visit(self, name, folder):
+        time.sleep(REST)
+        if name == "strobe":
+            self.machine, row = strobe_bench(self.case, folder, self.options.threads)
+            return row
+        return self.peers[name].ask(do="time", call=self.calls[name],
+                                    seconds=self.options.seconds)
+
+    def run(self, folder):
+        """All of them once a round, another one first each time. One whose process ends is left
+        out from there on."""
+        names = list(self.times)
+        rounds = self.options.rounds
+        turn = 0
+        while turn < rounds:
+            at = turn % len(names)
+            for name in names[at:] + names[:at]:
+                try:
+                    self.times[name].append(self.visit(name, folder))
+                except PeerEnded:
+                    names.remove(name)
+                    del self.times[name]
+            turn += 1
+            if self.times["strobe"][-1]["seconds_median"] > LONG:
+                rounds = min(rounds, 3)
+
+
 def measure_case(case, peers, options, folder):
     """(machine, row) of one case."""
     write_inputs(case, folder)
     ours = strobe_output(case, folder, options.threads)
     theirs = {name: prepare(peer, case, folder, ours) for name, peer in peers.items()}
-    names = ["strobe"] + [name for name, row in theirs.items() if "call" in row]
-    times = {name: [] for name in names}
-    machine = bench = None
-    rounds = options.rounds
-    turn = 0
-    while turn < rounds:
-        for name in names[turn % len(names):] + names[:turn % len(names)]:
-            time.sleep(REST)
-            if name == "strobe":
-                machine, bench = strobe_bench(case, folder, options.threads)
-                times[name].append(bench)
-            else:
-                times[name].append(peers[name].ask(do="time", call=theirs[name]["call"],
-                                                   seconds=options.seconds))
-        turn += 1
-        if bench["seconds_median"] > LONG:
-            rounds = min(rounds, 3)
-    row = {"case": case.text, "threads": bench["threads"], "rounds": turn,
-           "strobe": {"backend": bench["backend"], "peak": bench["peak"],
+    calls = {name: row["call"] for name, row in theirs.items() if "call" in row}
+    rounds = Rounds(case, peers, calls, options)
+    rounds.run(folder)
+    strobe = rounds.times.pop("strobe")
+    row = {"case": case.text, "threads": strobe[0]["threads"], "rounds": len(strobe),
+           "strobe": {"backend": strobe[0]["backend"], "peak": strobe[0]["peak"],
                       "fraction_of_peak": statistics.median(
-                          one["fraction_of_peak"] for one in times["strobe"]),
-                      **summed_up(times["strobe"])}, "peers": theirs}
-    for name in names[1:]:
+                          one["fraction_of_peak"] for one in strobe),
+                      **summed_up(strobe)}, "peers": theirs}
+    for name, times in rounds.times.items():
         ratios = [one["seconds_median"] / our["seconds_median"]
-                  for one, our in zip(times[name], times["strobe"])]
-        theirs[name].update(summed_up(times[name]), ratio=statistics.median(ratios), ratios=ratios)
-    return machine, row
+                  for one, our in zip(times, strobe)]
+        theirs[name].update(summed_up(times), ratio=statistics.median(ratios), ratios=ratios)
+    return rounds.machine, row
 
 
 def line_of(row):
@@ -206,13 +241,19 @@ def main():
                "peers": {name: peer.about for name, peer in peers.items()}, "rows": []}
     with tempfile.TemporaryDirectory(prefix="strobe-peers-") as folder:
         for case in cases:
-            results["machine"], row = measure_case(case, peers, options, pathlib.Path(folder))
+            try:
+                results["machine"], row = measure_case(case, peers, options, pathlib.Path(folder))
+            except subprocess.CalledProcessError as failed:
+                print(f"{case.text}: left out, strobe gave status {failed.returncode}", flush=True)
+                continue
             results["rows"].append(row)
             path = options.results / f"peers-{figures.slug(results['machine'])}.json"
             path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
             print(line_of(row), flush=True)
     for peer in peers.values():
         peer.close()
+    if not results["rows"]:
+        sys.exit("nothing was measured")
     pairs = [peer for row in results["rows"] for peer in row["peers"].values() if "ratio" in peer]
     print(f"ahead on {sum(peer['ratio'] > 1 for peer in pairs)} of {len(pairs)} rows; {path}")
     sys.exit(0 if all(peer["agrees"] for peer in pairs) else 1)
