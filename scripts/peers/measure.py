@@ -26,7 +26,7 @@ from cases import all_cases, parse
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-import figures  # pylint: disable=wrong-import-position
+import figures
 
 STROBE = figures.ROOT / "build/release/bin/strobe"
 PEERS = {"torch": HERE / "torch_peer.py", "onnxruntime": HERE / "onnxruntime_peer.py"}

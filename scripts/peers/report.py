@@ -14,7 +14,7 @@ import sys
 from html import escape
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-import figures  # pylint: disable=wrong-import-position
+import figures
 
 MARKER = "bench_peers"
 NAMES = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime"}
