@@ -11,7 +11,7 @@ import datetime
 import sys
 
 from figures import (core_title, load, merged_sections, milliseconds, replace_between, rows_of,
-                     share, table)
+                     share, table, threads_text)
 
 PAGE = "docs/performance.md"
 DIMS = (64, 128)
@@ -119,7 +119,7 @@ def section(data):
     short = []
     lines = [f"### {core_title(machine)}", "",
              f"{machine['model_name']} (family {machine['family']}, model {machine['model']}), "
-             f"{rows[0]['threads']} threads; {machine['compiler']}; "
+             f"{threads_text(rows[0]['threads'])}; {machine['compiler']}; "
              f"{datetime.date.today().isoformat()}. "
              f"Least CPU time over wall time of a thread: {disturbed:.2f}.", ""]
     lines += option_table(data, short) + share_table(data, short)

@@ -27,7 +27,11 @@ def share(value):
 
 
 def milliseconds(seconds):
-    return f"{seconds * 1e3:.3g} ms"
+    return f"{seconds * 1e3:.0f} ms" if seconds >= .1 else f"{seconds * 1e3:.3g} ms"
+
+
+def threads_text(threads):
+    return "1 thread" if threads == 1 else f"{threads} threads"
 
 
 def core_title(machine):
