@@ -66,9 +66,9 @@ def section(results, picture):
                             results["peers"].values())
     lines = [f"### {figures.core_title(machine)}", "",
              f"{machine['model_name']} (family {machine['family']}, model {machine['model']}), "
-             f"{figures.threads_text(results['rows'][0]['threads'])}; {versions}; Strobe "
-             f"{machine['strobe']}, {machine['compiler']}; {results['date']}. Ahead on {won} of "
-             f"{rows} rows. `~`: other processes ran beside some of Strobe's runs.", "",
+             f"{figures.threads_text(results['rows'][0]['threads'])}; {versions}; "
+             f"Strobe {machine['strobe']}, {machine['compiler']}; {results['date']}. Ahead on "
+             f"{won} of {rows} rows. `~`: other processes ran beside some of Strobe's runs.", "",
              f"![how many times as fast as the others]({picture})", ""]
     body = []
     for row in results["rows"]:
@@ -132,8 +132,8 @@ def drawing(results):
            f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>\n')
     svg += text(24, 36, "How many times as long the others take", kind="title")
     svg += text(24, 58, f"{figures.core_title(results['machine'])}, "
-                f"{figures.threads_text(results['rows'][0]['threads'])}, attention forward; right of "
-                "the line at 1 x Strobe is faster", kind="note")
+                f"{figures.threads_text(results['rows'][0]['threads'])}, attention forward; right "
+                "of the line at 1 x Strobe is faster", kind="note")
     svg += grid(place, ticks, bottom)
     for index, row in enumerate(results["rows"]):
         svg += dots(row, place, TOP + STEP * index + STEP // 2)
