@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/hard_values.hpp"
 #include "harness/team.hpp"
 #include "semantics/forward_params.hpp"
 #include "strobe/attention.hpp"
@@ -91,22 +92,22 @@ std::vector<Place> sampled_rows(const ForwardParams& p, std::uint64_t seed);
 
 struct CheckResult {
   Problem problem{};
-  std::uint64_t seed = 0;
+  Draw draw{0};
   std::string backend{};  ///< as asked for
   std::string kernel{};   ///< that ran
   int threads = 1;
   Comparison comparison{};
 
   bool passed() const { return comparison.passed(); }
-  /// strobe check "b2 h8 ..." --backend cpu:avx512 --seed 7 --threads 2
+  /// strobe check "b2 h8 ..." --backend cpu:avx512 --values rising --seed 7 --threads 2
   std::string command() const;
   /// The case, the comparison, and where it failed "reproduce: " with the command.
   std::string to_string() const;
 };
 
-/// Runs forward on random tensors of the problem with a backend ("reference" too; "" is the best)
+/// Runs forward on drawn tensors of the problem with a backend ("reference" too; "" is the best)
 /// and compares. Throws what Plan throws.
-CheckResult check_forward(const Problem& problem, std::uint64_t seed, const std::string& backend,
+CheckResult check_forward(const Problem& problem, const Draw& draw, const std::string& backend,
                           int threads, const std::function<void(double)>& progress = {});
 
 /// Runs one forward pass as the tool does: "reference" in float64, all else through a Plan with a

@@ -50,13 +50,16 @@ std::string Comparison::to_string() const {
 std::string CheckResult::command() const {
   std::string text = fmt::format("strobe check \"{}\"", problem.to_string());
   if (!backend.empty()) text += " --backend " + backend;
-  return text + fmt::format(" --seed {} --threads {}", seed, threads);
+  if (draw.values != Values::normal) text += fmt::format(" --values {}", name_of(draw.values));
+  return text + fmt::format(" --seed {} --threads {}", draw.seed, threads);
 }
 
 std::string CheckResult::to_string() const {
-  std::string text = fmt::format("{}: {} ({}, {} {}, seed {})\n", problem.to_string(),
+  const std::string kind =
+      draw.values == Values::normal ? "" : fmt::format("values {}, ", name_of(draw.values));
+  std::string text = fmt::format("{}: {} ({}, {} {}, {}seed {})\n", problem.to_string(),
                                  passed() ? "passed" : "FAILED", kernel, threads,
-                                 threads == 1 ? "thread" : "threads", seed) +
+                                 threads == 1 ? "thread" : "threads", kind, draw.seed) +
                      comparison.to_string();
   if (!passed()) text += "  reproduce: " + command() + "\n";
   return text;
@@ -76,17 +79,17 @@ std::string run_forward(const Problem& problem, const ForwardTensors& tensors,
   return plan.kernel();
 }
 
-CheckResult check_forward(const Problem& problem, std::uint64_t seed, const std::string& backend,
+CheckResult check_forward(const Problem& problem, const Draw& draw, const std::string& backend,
                           int threads, const std::function<void(double)>& progress) {
-  CheckResult result{.problem = problem, .seed = seed, .backend = backend};
-  TensorMap inputs = random_tensors(problem, seed);
+  CheckResult result{.problem = problem, .draw = draw, .backend = backend};
+  TensorMap inputs = drawn_tensors(problem, draw);
   TensorMap outputs = output_tensors(problem, inputs);
   const ForwardTensors tensors = forward_tensors(inputs, outputs);
   result.kernel = run_forward(problem, tensors, backend, threads);
   ThreadPool pool(threads);
   result.threads = pool.size();
   result.comparison = compare_forward(api::reference_params(tensors, problem), team_of(pool),
-                                      {.seed = seed, .progress = progress});
+                                      {.seed = draw.seed, .progress = progress});
   return result;
 }
 

@@ -45,10 +45,67 @@ int runs_per_sample(const std::function<void()>& run, const TimingOptions& optio
   return static_cast<int>(std::min(1e6, std::ceil(options.sample / std::max(one, 1e-9))));
 }
 
-bool enough(const std::vector<double>& seconds, double total, const TimingOptions& options) {
-  const auto samples = static_cast<int>(seconds.size());
-  return samples >= options.most_runs || (samples >= options.runs && total >= options.seconds);
-}
+/// The samples of one job that count.
+class Samples {
+ public:
+  explicit Samples(int runs) : runs_(runs) {}
+
+  void add(const Sample& sample) {
+    seconds_.push_back(sample.wall / runs_);
+    wall_ += sample.wall;
+    cpu_ += sample.cpu;
+  }
+  double wall() const { return wall_; }
+  bool enough(const TimingOptions& options, double total) const {
+    const auto count = static_cast<int>(seconds_.size());
+    return count >= options.most_runs || (count >= options.runs && total >= options.seconds);
+  }
+  Timing timing() const {
+    return {.median = median(seconds_),
+            .min = *std::min_element(seconds_.begin(), seconds_.end()),
+            .max = *std::max_element(seconds_.begin(), seconds_.end()),
+            .cpu_over_wall = wall_ > 0.0 ? cpu_ / wall_ : 0.0,
+            .samples = static_cast<int>(seconds_.size()),
+            .runs_per_sample = runs_};
+  }
+
+ private:
+  int runs_;
+  std::vector<double> seconds_;
+  double wall_ = 0.0;
+  double cpu_ = 0.0;
+};
+
+/// Which samples to throw away, and how many were.
+class Referee {
+ public:
+  explicit Referee(const TimingOptions& options) : options_(options) {}
+
+  bool disturbed(const Sample& sample) const {
+    return sample.cpu < options_.least_cpu_over_wall * options_.threads_with_work * sample.wall;
+  }
+  /// Whether to measure again; after most_rejections everything counts.
+  bool rejects(bool disturbed) {
+    if (!disturbed) return false;
+    if (rejected_ < options_.most_rejections) {
+      ++rejected_;
+      return true;
+    }
+    undisturbed_ = false;
+    return false;
+  }
+  void sign(Timing& timing) const {
+    timing.rejected = rejected_;
+    timing.undisturbed = undisturbed_;
+  }
+
+ private:
+  const TimingOptions& options_;
+  int rejected_ = 0;
+  bool undisturbed_ = true;
+};
+
+double ratio_of(double first, double second) { return second > 0.0 ? first / second : 0.0; }
 
 }  // namespace
 
@@ -66,31 +123,45 @@ double median(std::vector<double> values) {
 
 Timing time_runs(const std::function<void()>& run, const TimingOptions& options,
                  const std::function<void()>& between) {
-  Timing timing;
-  timing.runs_per_sample = runs_per_sample(run, options);
-  std::vector<double> seconds;
-  double wall = 0.0;
-  double cpu = 0.0;
-  while (!enough(seconds, wall, options)) {
+  const int runs = runs_per_sample(run, options);
+  Samples samples(runs);
+  Referee referee(options);
+  while (!samples.enough(options, samples.wall())) {
     if (between) between();
-    const Sample sample = take_sample(run, timing.runs_per_sample);
-    const double wanted = options.least_cpu_over_wall * options.threads_with_work * sample.wall;
-    if (sample.cpu < wanted) {
-      if (timing.rejected < options.most_rejections) {
-        ++timing.rejected;
-        continue;
-      }
-      timing.undisturbed = false;
-    }
-    seconds.push_back(sample.wall / timing.runs_per_sample);
-    wall += sample.wall;
-    cpu += sample.cpu;
+    const Sample sample = take_sample(run, runs);
+    if (!referee.rejects(referee.disturbed(sample))) samples.add(sample);
   }
-  timing.samples = static_cast<int>(seconds.size());
-  timing.median = median(seconds);
-  timing.min = *std::min_element(seconds.begin(), seconds.end());
-  timing.max = *std::max_element(seconds.begin(), seconds.end());
-  timing.cpu_over_wall = wall > 0.0 ? cpu / wall : 0.0;
+  Timing timing = samples.timing();
+  referee.sign(timing);
+  return timing;
+}
+
+PairTiming time_pairs(const std::function<void()>& first, const std::function<void()>& second,
+                      const TimingOptions& options, const std::function<void()>& between) {
+  const int first_runs = runs_per_sample(first, options);
+  const int second_runs = runs_per_sample(second, options);
+  const double by_run = static_cast<double>(second_runs) / first_runs;
+  Samples firsts(first_runs);
+  Samples seconds(second_runs);
+  Referee referee(options);
+  std::vector<double> ratios;
+  std::vector<double> cpu_ratios;
+  while (!firsts.enough(options, firsts.wall() + seconds.wall())) {
+    if (between) between();
+    const Sample one = take_sample(first, first_runs);
+    const Sample other = take_sample(second, second_runs);
+    if (referee.rejects(referee.disturbed(one) || referee.disturbed(other))) continue;
+    firsts.add(one);
+    seconds.add(other);
+    ratios.push_back(by_run * ratio_of(one.wall, other.wall));
+    cpu_ratios.push_back(by_run * ratio_of(one.cpu, other.cpu));
+  }
+  PairTiming timing{.first = firsts.timing(),
+                    .second = seconds.timing(),
+                    .ratio = median(ratios),
+                    .cpu_ratio = median(cpu_ratios)};
+  referee.sign(timing.first);
+  referee.sign(timing.second);
   return timing;
 }
 

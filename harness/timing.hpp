@@ -49,4 +49,18 @@ struct Timing {
 Timing time_runs(const std::function<void()>& run, const TimingOptions& options = {},
                  const std::function<void()>& between = {});
 
+/// Two jobs timed in turn, so that whatever slows the machine slows both.
+struct PairTiming {
+  Timing first{};
+  Timing second{};
+  double ratio = 0.0;      ///< wall time of first by second, the median over the pairs
+  double cpu_ratio = 0.0;  ///< the same of CPU time: steadier on a machine that others use
+};
+
+/// Times first() and second() alternately, a sample of each a turn. A pair of which either sample
+/// was disturbed is thrown away as in time_runs(), and `runs`, `seconds` and `most_rejections`
+/// count pairs. between() runs before each pair.
+PairTiming time_pairs(const std::function<void()>& first, const std::function<void()>& second,
+                      const TimingOptions& options = {}, const std::function<void()>& between = {});
+
 }  // namespace strobe::harness

@@ -9,12 +9,11 @@ and the status is 1 if a figure is below what must be.
 """
 
 import datetime
-import json
-import pathlib
 import re
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+from figures import (core_title, load, merged_sections, milliseconds, replace_between, rows_of,
+                     share, table)
 
 # What the table promises, as shares of the peak: (must, go for it) for head_dim 64 and 128.
 # {d} is the head dim; several cases of one row must all keep the promise.
@@ -51,17 +50,6 @@ PORTABLE = .25
 CAUSAL_TIME = .56
 
 
-def load(folder):
-    """{name: the JSON of that measurement} of what was measured."""
-    return {path.stem: json.loads(path.read_text(encoding="utf-8"))
-            for path in sorted(pathlib.Path(folder).glob("*.json"))}
-
-
-def rows_of(data, name):
-    """{case: row} of one measurement; empty where it was not made."""
-    return {row["case"]: row for row in data.get(name, {"rows": []})["rows"]}
-
-
 class Report:
     """Lines of Markdown, and what fell short."""
 
@@ -81,12 +69,7 @@ class Report:
         return "go" if go is not None and value >= go else "must"
 
     def table(self, head, rows):
-        self.lines += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-        self.lines += ["| " + " | ".join(row) + " |" for row in rows] + [""]
-
-
-def share(value):
-    return f"{value:.3f}".lstrip("0")
+        self.lines += table(head, rows)
 
 
 def peer_share(core, label, column):
@@ -179,10 +162,6 @@ def suite_tables(report, data):
         report.table(["model", "case", "time", "share of peak", "share of the nearer limit"], body)
 
 
-def milliseconds(seconds):
-    return f"{seconds * 1e3:.3g} ms"
-
-
 def mebibytes(count):
     return f"{count / 2**20:.2f} MiB"
 
@@ -205,12 +184,6 @@ def memory_table(report, data):
     if body:
         report.table(["beside standard attention", "ours", "standard", "ratio",
                       "memory that standard held"], body)
-
-
-def core_title(machine):
-    if machine["core"] != "unknown core":
-        return machine["core"]
-    return f"{machine['vendor']} family {machine['family']} model {machine['model']}"
 
 
 def section(data):
@@ -240,28 +213,6 @@ def section(data):
     return report
 
 
-def replace_between(path, begin, end, lines):
-    """Puts lines between two marker lines of a file; the section of another core stays."""
-    file = ROOT / path
-    text = file.read_text(encoding="utf-8")
-    if begin not in text or end not in text:
-        sys.exit(f"{path} lacks the lines {begin} and {end}; put them where the figures belong")
-    before, rest = text.split(begin, 1)
-    _, after = rest.split(end, 1)
-    file.write_text(before + begin + "\n" + "\n".join(lines).strip() + "\n" + end + after,
-                    encoding="utf-8")
-
-
-def merged_sections(core, lines):
-    """The sections of performance.md with this core's put in or renewed."""
-    text = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
-    old = text.split("<!-- bench_table begins -->", 1)[1].split("<!-- bench_table ends -->", 1)[0]
-    sections = {part.split("\n", 1)[0]: "### " + part.strip() + "\n"
-                for part in re.split(r"^### ", old, flags=re.MULTILINE)[1:]}
-    sections[core] = "\n".join(lines).strip() + "\n"
-    return [sections[name] for name in sorted(sections)]
-
-
 def readme_lines(core, data):
     """The short table of the README."""
     rows = rows_of(data, "prefill")
@@ -289,12 +240,12 @@ def main():
         sys.exit(f"{sys.argv[1]} has no prefill.json; scripts/bench_table.sh makes it")
     report = section(data)
     if "--check" not in sys.argv:
-        replace_between("docs/performance.md", "<!-- bench_table begins -->",
-                        "<!-- bench_table ends -->", merged_sections(report.core, report.lines))
+        replace_between("docs/performance.md", "bench_table",
+                        merged_sections("docs/performance.md", "bench_table", report.core,
+                                        report.lines))
         print("written: docs/performance.md")
         if report.core in PEERS:
-            replace_between("README.md", "<!-- figures begin -->", "<!-- figures end -->",
-                            readme_lines(report.core, data))
+            replace_between("README.md", "figures", readme_lines(report.core, data))
             print("written: README.md")
     for line in report.short:
         print("short:", line)

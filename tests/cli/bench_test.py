@@ -74,8 +74,33 @@ class Bench(ToolTest):
         row, = self.rows("h2 q4 k0 d8")
         self.assertEqual((row["gflops"], row["fraction_of_peak"]), (0, 0))
 
+    def test_relative_to_another_case(self):
+        plain = "h2 q256 d64"
+        slow, same = self.rows(f"{plain} softcap=30", plain, "--relative-to", plain, "--threads", 1)
+        for row in (slow, same):
+            other = row["relative_to"]
+            self.assertEqual(other["case"], plain)
+            self.assertLessEqual(other["seconds_min"], other["seconds_median"])
+            self.assertLessEqual(other["seconds_median"], other["seconds_max"])
+            self.assertGreaterEqual(row["samples"], 7)
+        # Of CPU time, which a busy machine disturbs least.
+        self.assertGreater(slow["relative_to"]["cpu_ratio"], .8)
+        self.assertGreater(slow["relative_to"]["ratio"], 0)
+        self.assertNotIn("relative_to", self.rows(plain, "--threads", 1)[0])
+
+    def test_a_case_to_compare_with_is_refused_before_anything_is_timed(self):
+        line = self.strobe("bench", "h2 q64 d16", "--relative-to", "h3/2 q64 d16", status=2)
+        self.assertIn("3 heads", line)
+
+    def test_values(self):
+        row, = self.rows("h2 q256 d64", "--values", "rising", "--threads", 1)
+        self.assertEqual(row["values"], "rising")
+        self.assertNotIn("values", self.rows("h2 q64 d16")[0])
+        text = self.strobe("check", "h2 q100 d32 causal", "--values", "rising")
+        self.assertIn("--values rising --seed 0", text)
+
     def test_every_case_of_the_suites_is_one_that_a_kernel_takes(self):
-        for suite in ["prefill", "models", "odd"]:
+        for suite in ["prefill", "models", "odd", "options"]:
             with self.subTest(suite):  # the file is refused after the cases were planned
                 line = self.strobe("bench", "--suite", suite, "--json", self.folder / "no/a.json",
                                    status=2)

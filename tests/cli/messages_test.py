@@ -15,6 +15,7 @@ PROVOKED = {
     "op-unknown": ["bench", "h1 q8 d8", "--op", "sideways"],
     "op-later": ["bench", "h1 q8 d8", "--op", "decode"],
     "threads-range": ["check", "h1 q8 d8", "--threads", "9999"],
+    "values-unknown": ["check", "h1 q8 d8", "--values", "steep"],
     "output-place": ["bench", "h1 q8 d8", "--json", "{}/none/bench.json"],
     "run-output-missing": ["run", "--in", MINILM],
     "run-output-kind": ["run", "--in", MINILM, "--out", "{}/o.npy"],

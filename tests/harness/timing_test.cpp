@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <ctime>
+#include <string>
 
 namespace strobe::harness {
 namespace {
@@ -71,6 +72,41 @@ TEST(TimeRuns, StopsAtMostRuns) {
       sleep_a_little,
       {.runs = 2, .seconds = 1e9, .most_runs = 6, .sample = 0.0, .least_cpu_over_wall = 0.0});
   EXPECT_EQ(timing.samples, 6);
+}
+
+TEST(TimePairs, TakesTurnsAndComparesThem) {
+  std::string turns;
+  const auto spend = [&](char name, double seconds) {
+    turns += name;
+    const double end = thread_cpu_seconds() + seconds;
+    while (thread_cpu_seconds() < end) {
+    }
+  };
+  int between = 0;
+  const PairTiming pairs = time_pairs(
+      [&] { spend('a', 0.004); }, [&] { spend('b', 0.002); },
+      {.runs = 3, .seconds = 0.0, .sample = 0.0, .least_cpu_over_wall = 0.0}, [&] { ++between; });
+  EXPECT_EQ(turns,
+            "ab"
+            "ababab")
+      << "each warmed up once";
+  EXPECT_EQ(between, 3);
+  EXPECT_EQ(pairs.first.samples, 3);
+  EXPECT_EQ(pairs.second.samples, 3);
+  EXPECT_NEAR(pairs.cpu_ratio, 2.0, 0.5);
+  EXPECT_GT(pairs.ratio, 0.0);
+}
+
+TEST(TimePairs, RejectsPairsOfWhichOneSleeps) {
+  int first = 0;
+  int second = 0;
+  const PairTiming pairs =
+      time_pairs([&] { ++first; }, [&] { ++second, sleep_a_little(); },
+                 {.runs = 2, .seconds = 0.0, .sample = 0.0, .most_rejections = 3});
+  EXPECT_EQ(pairs.first.rejected, 3);
+  EXPECT_EQ(pairs.second.samples, 2);
+  EXPECT_FALSE(pairs.first.undisturbed);
+  EXPECT_EQ(first, second);
 }
 
 }  // namespace

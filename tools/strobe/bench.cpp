@@ -32,6 +32,8 @@ struct BenchOptions {
   std::string suite{};
   std::string op = "forward";
   std::string compare{};
+  std::string values{};       ///< empty: the suite's, or normal
+  std::string relative_to{};  ///< empty: the suite's, or none
   std::string json{};
   bool hot = false;
   MeasureOptions measure{};
@@ -42,23 +44,40 @@ constexpr const char* kExamples =
 0.97 of it) are repeated. FLOPs are those of visible pairs, 2 (head_dim + head_dim_v) each.
 The share is that of the FMA or bf16 dot-product peak, measured before and after in the same
 process. Forward is always measured with its tensors as warm as repeating it leaves them;
---hot matters to decode.
+--hot matters to decode. With --relative-to, and in suite options, a row is timed in turn with
+another case, and column relative is its time by the other's, the median over the pairs.
 
 Examples:
   strobe bench "h8 q4096 d64 causal" "h8 q4096 d128 bf16"
   strobe bench "h8 q4096 d64 causal" --compare standard --threads 1
+  strobe bench "h8 q4096 d64 alibi" --relative-to "h8 q4096 d64"
+  strobe bench "h8 q4096 d64" --values rising --relative-to "h8 q4096 d64"
   strobe bench --suite models --json models.json)";
 
 std::vector<SuiteCase> chosen_cases(const BenchOptions& options) {
   if (options.cases.empty() == options.suite.empty()) {
     fail("bench-cases",
-         "bench: give either cases or --suite prefill, models or odd; strobe bench --help "
-         "has examples");
+         fmt::format("bench: give either cases or --suite, one of {}; strobe bench --help has "
+                     "examples",
+                     suite_names()));
   }
-  if (!options.suite.empty()) return suite_cases(options.suite);
   std::vector<SuiteCase> cases;
+  if (!options.suite.empty()) cases = suite_cases(options.suite);
   for (const std::string& text : options.cases) cases.push_back({.text = text});
+  for (SuiteCase& one : cases) {
+    if (!options.values.empty()) one.values = read_values(options.values);
+    if (!options.relative_to.empty()) one.relative_to = options.relative_to;
+  }
   return cases;
+}
+
+/// The problem of a case, once a kernel has taken it.
+Problem planned(const std::string& text, const Where& where) {
+  Problem problem = Problem::parse(text);
+  if (where.backend != "reference") {
+    const Plan refused_or_not(problem, {.threads = where.thread_count(), .backend = where.backend});
+  }
+  return problem;
 }
 
 /// Finds everything that would fail before the first row is timed.
@@ -71,42 +90,62 @@ std::vector<Problem> checked_problems(const BenchOptions& options,
   }
   std::vector<Problem> problems;
   for (const SuiteCase& one : cases) {
-    problems.push_back(Problem::parse(one.text));
-    if (options.measure.where.backend == "reference") continue;
-    const Plan refused_or_not(problems.back(), {.threads = options.measure.where.thread_count(),
-                                                .backend = options.measure.where.backend});
+    problems.push_back(planned(one.text, options.measure.where));
+    if (!one.relative_to.empty()) planned(one.relative_to, options.measure.where);
   }
   if (!options.json.empty()) check_output_file(options.json, "--json");
   return problems;
 }
 
 std::string title(const SuiteCase& one) {
-  return one.label.empty() ? one.text : fmt::format("{}  {}", one.text, one.label);
+  std::string text = one.text;
+  if (one.values != harness::Values::normal)
+    text += fmt::format("  values {}", harness::name_of(one.values));
+  if (!one.label.empty()) text += "  " + one.label;
+  return text;
 }
 
-void print_head(const BenchOptions& options, std::size_t width) {
+/// What the table has room for.
+struct Columns {
+  std::size_t width = 4;  ///< of the first
+  bool standard = false;
+  bool relative = false;
+};
+
+Columns columns_for(const std::vector<SuiteCase>& cases, bool standard) {
+  Columns columns{.standard = standard};
+  for (const SuiteCase& one : cases) {
+    columns.width = std::max(columns.width, title(one).size());
+    columns.relative = columns.relative || !one.relative_to.empty();
+  }
+  return columns;
+}
+
+void print_head(const BenchOptions& options, const Columns& columns) {
   const int threads = options.measure.where.thread_count();
   fmt::print("{}; measured on {} thread{}\n", harness::to_string(harness::read_machine()), threads,
              threads == 1 ? "" : "s");
   if (options.measure.standard) {
     fmt::print("standard attention: {}\n", harness::standard_products());
   }
-  fmt::print("\n{:<{}}  {:>9} {:>9} {:>6} {:>6}  {:>9} {:>9} {:>8}", "case", width, "time",
+  fmt::print("\n{:<{}}  {:>9} {:>9} {:>6} {:>6}  {:>9} {:>9} {:>8}", "case", columns.width, "time",
              "GFLOP/s", "peak", "limit", "workspace", "scores", "CPU/wall");
-  if (options.measure.standard) fmt::print("  {:>9} {:>7}", "standard", "ratio");
+  if (columns.relative) fmt::print("  {:>8}", "relative");
+  if (columns.standard) fmt::print("  {:>9} {:>7}", "standard", "ratio");
   fmt::print("  backend\n");
 }
 
-void print_row(const BenchRow& row, const std::string& name, std::size_t width, bool standard) {
-  fmt::print("{:<{}}  {:>9} {:>9.1f} {:>6.3f} {:>6.3f}  {:>9} {:>9} {:>8.2f}", name, width,
+void print_row(const BenchRow& row, const std::string& name, const Columns& columns) {
+  fmt::print("{:<{}}  {:>9} {:>9.1f} {:>6.3f} {:>6.3f}  {:>9} {:>9} {:>8.2f}", name, columns.width,
              seconds_text(row.timing.median), row.flops_per_second() * 1e-9, row.fraction_of_peak(),
              row.fraction_of_limit(), bytes_text(static_cast<double>(row.workspace_bytes)),
              bytes_text(static_cast<double>(row.score_matrix_bytes)), row.timing.cpu_over_wall);
+  if (row.relative) fmt::print("  {:>8.3f}", row.relative->ratio);
   if (row.standard) {
     const double time = row.standard->timing.median;
     fmt::print("  {:>9} {:>6.2f}x", seconds_text(time),
                row.timing.median > 0 ? time / row.timing.median : 0.0);
-  } else if (standard) {
+  } else if (columns.standard) {
     fmt::print("  {:>9} {:>7}", "no memory", "");
   }
   fmt::print("  {}\n", row.backend);
@@ -139,6 +178,8 @@ void print_notes(const std::vector<BenchRow>& rows) {
     if (!text.empty() && !known) notes.push_back(text);
   };
   for (const BenchRow& row : rows) {
+    if (row.relative)
+      note("column relative: the row's time by that of the case that it was timed in turn with");
     note(row.remark);
     if (!row.standard_failure.empty()) note("standard attention: " + row.standard_failure);
     if (!row.timing.undisturbed) {
@@ -155,20 +196,20 @@ int bench(BenchOptions options) {
   options.measure.standard = options.compare == "standard";
   const std::vector<SuiteCase> cases = chosen_cases(options);
   const std::vector<Problem> problems = checked_problems(options, cases);
-  std::size_t width = 4;
-  for (const SuiteCase& one : cases) width = std::max(width, title(one).size());
+  const Columns columns = columns_for(cases, options.measure.standard);
 
   Progress progress(static_cast<int>(cases.size()));
-  print_head(options, width);
+  print_head(options, columns);
   std::vector<BenchRow> rows;
   for (std::size_t i = 0; i < cases.size(); ++i) {
     progress.begin(cases[i].text);
-    rows.push_back(measure_forward(problems[i], options.measure));
+    options.measure.draw.values = cases[i].values;
+    rows.push_back(measure_forward(problems[i], options.measure, cases[i].relative_to));
     rows.back().text = cases[i].text;
     rows.back().label = cases[i].label;
     progress.step();
     progress.clear();
-    print_row(rows.back(), title(cases[i]), width, options.measure.standard);
+    print_row(rows.back(), title(cases[i]), columns);
   }
   fmt::print("\n");
   print_peaks(rows);
@@ -188,14 +229,17 @@ void add_bench(CLI::App& app, Action& chosen) {
   CLI::App* command = app.add_subcommand("bench", "time, and the share of this machine's peak");
   const auto options = std::make_shared<BenchOptions>();
   command->add_option("case", options->cases, "\"h8 q4096 d64 causal\" ...");
-  command->add_option("--suite", options->suite, "prefill, models or odd, instead of cases");
+  command->add_option("--suite", options->suite, suite_names() + ", instead of cases");
   command->add_option("--op", options->op, "forward");
   add_threads(*command, options->measure.where);
   add_backend(*command, options->measure.where);
   command->add_option("--compare", options->compare, "standard: time standard attention too");
+  command->add_option("--relative-to", options->relative_to,
+                      "a case: time each row in turn with it");
   command->add_option("--json", options->json, "write the rows to this file");
   command->add_flag("--hot", options->hot, "decode only: keep the caches of one call in memory");
-  add_seed(*command, options->measure.seed);
+  add_seed(*command, options->measure.draw.seed);
+  add_values(*command, options->values);
   command->footer(kExamples);
   command->callback([&chosen, options] { chosen = [options] { return bench(*options); }; });
 }

@@ -43,6 +43,17 @@ Json standard_json(const BenchRow& row) {
           {"products", harness::standard_products()}};
 }
 
+Json relative_json(const RelativeRow& relative) {
+  const harness::Timing& timing = relative.timing;
+  return {{"case", relative.text},
+          {"ratio", relative.ratio},
+          {"cpu_ratio", relative.cpu_ratio},
+          {"seconds_median", timing.median},
+          {"seconds_min", timing.min},
+          {"seconds_max", timing.max},
+          {"cpu_over_wall", timing.cpu_over_wall}};
+}
+
 Json row_json(const BenchRow& row, const std::string& op) {
   Json json{{"case", row.text},
             {"op", op},
@@ -71,6 +82,8 @@ Json row_json(const BenchRow& row, const std::string& op) {
             {"score_matrix_bytes", row.score_matrix_bytes}};
   if (!row.label.empty()) json["label"] = row.label;
   if (!row.remark.empty()) json["remark"] = row.remark;
+  if (row.values != harness::Values::normal) json["values"] = harness::name_of(row.values);
+  if (row.relative) json["relative_to"] = relative_json(*row.relative);
   if (row.standard || !row.standard_failure.empty()) json["standard"] = standard_json(row);
   return json;
 }

@@ -15,7 +15,10 @@ namespace strobe::tool {
 ///   workspace_bytes peak_rss_bytes cpu_over_wall
 /// as measure.hpp explains them, and besides: problem (the case in its shortest form), kernel, peak
 /// (which loop), known_gflops and clock_hz (what that loop is known to reach), samples, rejected,
-/// score_matrix_bytes; label, remark and standard (an object) where there is something to say.
+/// score_matrix_bytes; label, remark, values and standard (an object) where there is something to
+/// say. A row timed in turn with another case has relative_to: {case, ratio, cpu_ratio,
+/// seconds_median, seconds_min, seconds_max, cpu_over_wall}; the ratio is the row's time by the
+/// other case's, the median over `samples` pairs.
 std::string bench_json(const std::vector<BenchRow>& rows, const std::string& op);
 
 }  // namespace strobe::tool

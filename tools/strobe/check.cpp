@@ -22,10 +22,11 @@ struct CheckOptions {
   std::vector<std::string> cases{};
   Where where{};
   std::uint64_t seed = 0;
+  std::string values = "normal";
 };
 
 constexpr const char* kExamples =
-    R"(Runs each case on random tensors (normal, fixed by --seed) and compares with float64:
+    R"(Runs each case on random tensors (fixed by --seed and --values) and compares with float64:
 every row when fewer than 2^24 pairs of query and key are visible, else a sample of rows with
 the edges of tiles. Passes while error <= 1.25 x standard attention's + 2 ulp of the largest
 |o| (root mean square; the single largest error may be twice that); else the exit status is 1.
@@ -33,18 +34,20 @@ the edges of tiles. Passes while error <= 1.25 x standard attention's + 2 ulp of
 Examples:
   strobe check "b2 h8/2 q333 k1024 d128/64 bf16 causal window=128,0"
   strobe check "h4 q777 d80" "h4 q777 d80 bf16" --backend cpu:portable --seed 7
-  strobe check "b3 h2 q100 d64 causal varlen" --threads 1)";
+  strobe check "b3 h2 q100 d64 causal varlen" --threads 1
+  strobe check "h2 q700 d40 causal" --values rising)";
 
 int check(const CheckOptions& options) {
   check_threads(options.where);
+  const harness::Draw draw(options.seed, read_values(options.values));
   const std::vector<Problem> problems = parse_cases(options.cases);
   Progress progress(static_cast<int>(problems.size()));
   int failed = 0;
   for (const Problem& problem : problems) {
     progress.begin(problem.to_string());
-    const harness::CheckResult result = harness::check_forward(
-        problem, options.seed, options.where.backend, options.where.thread_count(),
-        [&](double part) { progress.part(part); });
+    const harness::CheckResult result =
+        harness::check_forward(problem, draw, options.where.backend, options.where.thread_count(),
+                               [&](double part) { progress.part(part); });
     progress.step();
     progress.clear();
     const std::string text = result.to_string();
@@ -69,6 +72,7 @@ void add_check(CLI::App& app, Action& chosen) {
   add_backend(*command, options->where);
   add_threads(*command, options->where);
   add_seed(*command, options->seed);
+  add_values(*command, options->values);
   command->footer(kExamples);
   command->callback([&chosen, options] { chosen = [options] { return check(*options); }; });
 }

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -23,6 +25,7 @@ namespace strobe::tool {
 namespace {
 
 constexpr int kStandardRuns = 3;
+constexpr int kPairs = 7;
 
 double ratio(double part, double whole) { return whole > 0 ? part / whole : 0.0; }
 
@@ -37,16 +40,54 @@ int threads_with_work(const Problem& problem, const ForwardRunner& runner) {
   return runner.threads();  // the reference: one thread
 }
 
-void time_kernel(BenchRow& row, ForwardRunner& runner, const ForwardTensors& tensors) {
-  const harness::Team team = runner.team();
+/// A problem with all that running it again and again takes.
+class Job {
+ public:
+  Job(const Problem& problem, const harness::Draw& draw, const Where& where)
+      : in_(harness::drawn_tensors(problem, draw)),
+        out_(harness::output_tensors(problem, in_)),
+        tensors_(harness::forward_tensors(in_, out_)),
+        runner_(problem, where),
+        threads_with_work_(threads_with_work(problem, runner_)) {}
+
+  void run() { runner_.run(tensors_); }
+  const ForwardTensors& tensors() const { return tensors_; }
+  const ForwardRunner& runner() const { return runner_; }
+  int threads() const { return threads_with_work_; }
+
+ private:
+  harness::TensorMap in_;
+  harness::TensorMap out_;
+  ForwardTensors tensors_;
+  ForwardRunner runner_;
+  int threads_with_work_;
+};
+
+/// Times the job alone or, where there is another, in turn with it.
+void time_job(BenchRow& row, Job& job, Job* other, const std::function<void()>& between) {
+  if (other == nullptr) {
+    row.timing =
+        harness::time_runs([&] { job.run(); }, {.threads_with_work = job.threads()}, between);
+    return;
+  }
+  const harness::PairTiming pairs = harness::time_pairs(
+      [&] { job.run(); }, [&] { other->run(); },
+      {.threads_with_work = std::min(job.threads(), other->threads()), .runs = kPairs}, between);
+  row.timing = pairs.first;
+  row.relative->timing = pairs.second;
+  row.relative->ratio = pairs.ratio;
+  row.relative->cpu_ratio = pairs.cpu_ratio;
+}
+
+void time_kernel(BenchRow& row, Job& job, Job* other) {
+  const harness::Team team = job.runner().team();
+  const ForwardTensors& tensors = job.tensors();
   const std::array buffers{harness::bytes_of(tensors.q), harness::bytes_of(tensors.k),
                            harness::bytes_of(tensors.v), harness::bytes_of(tensors.o),
                            harness::bytes_of(tensors.lse)};
   std::vector<double> reads;
-  harness::PeakMeter meter(harness::peak_for(runner.backend(), row.problem.dtype), team);
-  row.timing = harness::time_runs([&] { runner.run(tensors); },
-                                  {.threads_with_work = threads_with_work(row.problem, runner)},
-                                  [&] { reads.push_back(harness::read_bandwidth(buffers, team)); });
+  harness::PeakMeter meter(harness::peak_for(job.runner().backend(), row.problem.dtype), team);
+  time_job(row, job, other, [&] { reads.push_back(harness::read_bandwidth(buffers, team)); });
   meter.measure();
   row.peak_name = harness::name_of(meter.peak());
   row.peak_flops = meter.flops();
@@ -82,16 +123,19 @@ double BenchRow::fraction_of_limit() const {
   return ratio(limit, timing.median);
 }
 
-BenchRow measure_forward(const Problem& problem, const MeasureOptions& options) {
+BenchRow measure_forward(const Problem& problem, const MeasureOptions& options,
+                         const std::string& relative_to) {
   harness::reset_peak_rss();
-  harness::TensorMap in = harness::random_tensors(problem, options.seed);
-  harness::TensorMap out = harness::output_tensors(problem, in);
-  const ForwardTensors tensors = harness::forward_tensors(in, out);
-  const ForwardParams params = api::forward_params(tensors, problem);
+  Job job(problem, options.draw, options.where);
+  const ForwardParams params = api::forward_params(job.tensors(), problem);
   const plan::Cost cost = plan::forward_cost(problem, &params);
+  std::optional<Job> other;
+  if (!relative_to.empty())
+    other.emplace(Problem::parse(relative_to), options.draw.seed, options.where);
 
-  ForwardRunner runner(problem, options.where);
-  BenchRow row{.problem = problem,
+  const ForwardRunner& runner = job.runner();
+  BenchRow row{.values = options.draw.values,
+               .problem = problem,
                .backend = runner.backend(),
                .kernel = runner.kernel(),
                .threads = runner.threads(),
@@ -99,7 +143,8 @@ BenchRow measure_forward(const Problem& problem, const MeasureOptions& options) 
                .bytes = cost.bytes,
                .workspace_bytes = static_cast<std::int64_t>(runner.workspace_bytes()),
                .score_matrix_bytes = harness::full_score_bytes(problem)};
-  time_kernel(row, runner, tensors);
+  if (other) row.relative = RelativeRow{.text = relative_to};
+  time_kernel(row, job, other ? &*other : nullptr);
   row.peak_rss_bytes = harness::peak_rss_bytes();
   if (options.standard) time_standard(row, params, runner.team());
   return row;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "harness/hard_values.hpp"
 #include "harness/timing.hpp"
 #include "options.hpp"
 #include "strobe/problem.hpp"
@@ -19,9 +20,18 @@ struct StandardRow {
   std::int64_t workspace_bytes = 0;  ///< all that it held
 };
 
+/// The case that a row was timed in turn with, and how the two compare.
+struct RelativeRow {
+  std::string text{};
+  harness::Timing timing{};  ///< the other case's
+  double ratio = 0;          ///< the row's time by the other's, the median over the pairs
+  double cpu_ratio = 0;      ///< the same of CPU time
+};
+
 struct BenchRow {
   std::string text{};   ///< the case as asked
   std::string label{};  ///< of the suite; empty: none
+  harness::Values values = harness::Values::normal;
   Problem problem{};
   std::string backend{};
   std::string kernel{};
@@ -40,6 +50,7 @@ struct BenchRow {
   std::string remark{};                 ///< about the peak; empty: none
   std::optional<StandardRow> standard{};
   std::string standard_failure{};  ///< why there is no standard row although asked for
+  std::optional<RelativeRow> relative{};
 
   double flops_per_second() const;
   double bytes_per_second() const;
@@ -51,11 +62,13 @@ struct BenchRow {
 
 struct MeasureOptions {
   Where where{};
-  std::uint64_t seed = 0;
+  harness::Draw draw{0};
   bool standard = false;
 };
 
-/// Makes tensors, plan, workspace and threads, then times the run alone.
-BenchRow measure_forward(const Problem& problem, const MeasureOptions& options);
+/// Makes tensors, plan, workspace and threads, then times the run alone. With `relative_to`, a case
+/// on normal values, the two are timed in turn.
+BenchRow measure_forward(const Problem& problem, const MeasureOptions& options,
+                         const std::string& relative_to = {});
 
 }  // namespace strobe::tool

@@ -23,6 +23,7 @@ inline constexpr std::array kMessages{
     Message{"op-unknown", Code::invalid_argument},
     Message{"op-later", Code::unsupported},
     Message{"threads-range", Code::invalid_argument},
+    Message{"values-unknown", Code::invalid_argument},
     Message{"output-place", Code::invalid_argument},
     Message{"run-output-missing", Code::invalid_argument},
     Message{"run-output-kind", Code::invalid_argument},

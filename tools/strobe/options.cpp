@@ -38,6 +38,17 @@ void add_seed(CLI::App& command, std::uint64_t& seed) {
   command.add_option("--seed", seed, "fixes the random tensors (0)")->check(CLI::NonNegativeNumber);
 }
 
+void add_values(CLI::App& command, std::string& name) {
+  command.add_option("--values", name,
+                     "what q, k and v hold: " + harness::values_names() + " (normal)");
+}
+
+harness::Values read_values(const std::string& name) {
+  if (const auto values = harness::find_values(name)) return *values;
+  fail("values-unknown", fmt::format("--values {}: no such kind of values; accepted: {}", name,
+                                     harness::values_names()));
+}
+
 void check_op(const std::string& op) {
   constexpr std::array later{"backward", "decode", "jvp", "double_backward"};
   if (op == "forward") return;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "command.hpp"
+#include "harness/hard_values.hpp"
 #include "strobe/problem.hpp"
 
 namespace strobe::tool {
@@ -23,6 +24,11 @@ struct Where {
 void add_backend(CLI::App& command, Where& where);
 void add_threads(CLI::App& command, Where& where);
 void add_seed(CLI::App& command, std::uint64_t& seed);
+/// --values: a name for read_values().
+void add_values(CLI::App& command, std::string& name);
+
+/// Throws Error(invalid_argument) for a name that there is not.
+harness::Values read_values(const std::string& name);
 
 /// Throws Error(unsupported) for an operation that comes with a later version,
 /// Error(invalid_argument) for a name that is none.

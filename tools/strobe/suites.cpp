@@ -87,14 +87,65 @@ std::vector<SuiteCase> odd() {
   return cases;
 }
 
+struct Option {
+  const char* words;
+  const char* base = "";  ///< words of the case that it is relative to
+  harness::Values values = harness::Values::normal;
+};
+
+/// What each option costs at 4096 queries and keys, in f32, bf16 and f16.
+std::vector<SuiteCase> options() {
+  constexpr std::array all{Option{"bias=1,1,q,k"},
+                           Option{"bias=1,h,q,k"},
+                           Option{"softcap=30"},
+                           Option{"alibi"},
+                           Option{"sink_logits"},
+                           Option{"dropout=0.1"},
+                           Option{"allowed=1,1,q,k"},
+                           Option{"intervals=full"},
+                           Option{"sink_tokens=4"},
+                           Option{"causal window=1023,-1 sink_tokens=4", "causal window=1023,-1"},
+                           Option{"blocks=64"},
+                           Option{"blocks=128"},
+                           Option{"causal"},
+                           Option{"", "", harness::Values::rising}};
+  std::vector<SuiteCase> cases;
+  for (const char* type : {"", " bf16", " f16"}) {
+    for (const int head_dim : {64, 128}) {
+      const auto with = [&](const std::string& words) {
+        return fmt::format("h8 q4096 d{}{}{}{}", head_dim, type, words.empty() ? "" : " ", words);
+      };
+      for (const Option& option : all) {
+        cases.push_back({.text = with(option.words),
+                         .values = option.values,
+                         .relative_to = with(option.base)});
+      }
+    }
+  }
+  return cases;
+}
+
+struct Suite {
+  const char* name;
+  std::vector<SuiteCase> (*cases)();
+};
+
+constexpr std::array kSuites{Suite{"prefill", prefill}, Suite{"models", models}, Suite{"odd", odd},
+                             Suite{"options", options}};
+
 }  // namespace
 
 std::vector<SuiteCase> suite_cases(const std::string& name) {
-  if (name == "prefill") return prefill();
-  if (name == "models") return models();
-  if (name == "odd") return odd();
-  fail("bench-suite",
-       fmt::format("--suite {}: no such suite; accepted: prefill, models, odd", name));
+  for (const Suite& suite : kSuites) {
+    if (name == suite.name) return suite.cases();
+  }
+  fail("bench-suite", fmt::format("--suite {}: no such suite; accepted: {}", name, suite_names()));
+}
+
+std::string suite_names() {
+  std::string names;
+  for (const Suite& suite : kSuites) names += (names.empty() ? "" : ", ") + std::string(suite.name);
+  return names;
 }
 
 }  // namespace strobe::tool

@@ -5,15 +5,23 @@
 #include <string>
 #include <vector>
 
+#include "harness/hard_values.hpp"
+
 namespace strobe::tool {
 
 struct SuiteCase {
   std::string text{};
   std::string label{};  ///< "GPT-2"; empty: none
+  harness::Values values = harness::Values::normal;
+  std::string relative_to{};  ///< the case to time it in turn with; empty: none
 };
 
 /// prefill: the speed table of docs/performance.md. models: shapes of well-known models. odd: 20
-/// shapes that fit no tile, drawn with a fixed seed. Throws Error(invalid_argument) for others.
+/// shapes that fit no tile, drawn with a fixed seed. options: every option, each row relative to
+/// the case without it. Throws Error(invalid_argument) for others.
 std::vector<SuiteCase> suite_cases(const std::string& name);
+
+/// "prefill, models, odd, options", for messages and help.
+std::string suite_names();
 
 }  // namespace strobe::tool
