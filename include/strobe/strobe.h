@@ -8,8 +8,8 @@
 #include "strobe/export.h"
 #include "strobe/version.h"
 
-/// \file
-/// The C interface: docs/c_api.md says how to use it, docs/abi_policy.md what stays as it is.
+/// \defgroup c_interface The C interface
+/// docs/c_api.md says how to use it, docs/abi_policy.md what stays as it is.
 ///
 /// Structs grow: each begins with struct_size, which its initialiser sets, and members are only
 /// appended. A zero is the default of every member, now and later, so an initialiser writes zeros
@@ -18,6 +18,7 @@
 /// Pointers to structs are read during the call and not kept. Memory of tensors and workspaces is
 /// the caller's; what a function creates, its namesake destroys. No exception comes out, and any
 /// function may be called from any thread.
+/// @{
 
 #ifdef __cplusplus
 extern "C" {
@@ -254,6 +255,8 @@ STROBE_API strobe_code strobe_explain(const char* case_text, const strobe_plan_o
 STROBE_API strobe_code strobe_list_kernels(char** text);
 /// Null is fine.
 STROBE_API void strobe_string_destroy(char* text);
+
+/// @}
 
 #ifdef __cplusplus
 }

@@ -105,16 +105,27 @@ class InstalledTree(unittest.TestCase):
         self.assertTrue(any(name.startswith("strobe::forward(") for name in shown))
 
 
+def compile_c11(prefix, output, *flags):
+    compiler = "clang" if "clang" in SETTINGS["cache"]["CMAKE_CXX_COMPILER"] else "gcc"
+    strobe = run("pkg-config", "--cflags", "--libs", "strobe", env=with_libraries(
+        prefix, PKG_CONFIG_PATH=str(library_folder(prefix) / "pkgconfig"))).split()
+    run(compiler, "-std=c11", "-Wall", "-Wextra", "-pedantic", "-Werror", *flags,
+        CONSUMERS / "pkg_config/main.c", "-o", output, *strobe)
+
+
 class Consumers(unittest.TestCase):
     def test_c11_by_pkg_config(self):
-        compiler = "clang" if "clang" in SETTINGS["cache"]["CMAKE_CXX_COMPILER"] else "gcc"
         for prefix in (STATIC, SHARED):
-            flags = run("pkg-config", "--cflags", "--libs", "strobe", env=with_libraries(
-                prefix, PKG_CONFIG_PATH=str(library_folder(prefix) / "pkgconfig"))).split()
             program = WORK / f"c11_{prefix.name}"
-            run(compiler, "-std=c11", "-Wall", "-Wextra", "-pedantic", "-Werror",
-                CONSUMERS / "pkg_config/main.c", "-o", program, *flags)
+            compile_c11(prefix, program)
             self.assertEqual("0.100\n", run(program, env=with_libraries(prefix)))
+
+    def test_plugin_of_the_static_library_shows_none_of_it(self):
+        plugin = WORK / "plugin.so"
+        compile_c11(STATIC, plugin, "-shared", "-fPIC")
+        shown = run(SETTINGS["nm"], "-D", "--defined-only", plugin)
+        self.assertIn(" main", shown)
+        self.assertNotIn("strobe", shown)
 
     def test_cxx20_by_find_package(self):
         for prefix in (STATIC, SHARED):
@@ -166,7 +177,8 @@ class InsideAnotherProject(unittest.TestCase):
             f"-DSTROBE_SOURCE={ROOT}")
         text = (build / "CMakeCache.txt").read_text(encoding="utf-8")
         self.assertRegex(text, r"(?m)^CMAKE_BUILD_TYPE:STRING=$")
-        self.assertNotRegex(run("cmake", "--install", build, "--prefix", WORK / "nothing"), "strobe")
+        installed = run("cmake", "--install", build, "--prefix", WORK / "nothing")
+        self.assertNotIn("strobe.h", installed)
 
 
 if __name__ == "__main__":
