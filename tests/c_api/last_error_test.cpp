@@ -20,10 +20,13 @@ void* allocate(std::size_t bytes) noexcept {
 }
 }  // namespace
 
+// All forms: a sanitizer has its own for what is left out. Not inlined: gcc would see malloc meet
+// delete.
 [[gnu::noinline]] void* operator new(std::size_t bytes) {
   if (void* const memory = allocate(bytes)) return memory;
   throw std::bad_alloc();
 }
+[[gnu::noinline]] void* operator new[](std::size_t bytes) { return operator new(bytes); }
 [[gnu::noinline]] void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
   return allocate(bytes);
 }
@@ -31,7 +34,9 @@ void* allocate(std::size_t bytes) noexcept {
   return allocate(bytes);
 }
 [[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete[](void* memory) noexcept { std::free(memory); }
 [[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace strobe::test {
 namespace {

@@ -209,16 +209,7 @@ const CProvocation kThrough[] = {
        return strobe_pool_create(-2, &of.pool);
      },
      "strobe::ThreadPool: threads is -2; give 1 or more, or 0 for one a core [pool-threads]"},
-    {"PlanWithoutWorkspace",
-     [] {
-       return run_with([](CCall& call) {
-         call.args.options = nullptr;
-         call.exec.workspace = nullptr;
-         call.exec.workspace_bytes = 0;
-         call.args.k.rank = 0;
-         call.args.k.data = nullptr;
-       });
-     },
+    {"RunWithoutKeys", [] { return run_with([](CCall& call) { call.args.k = {}; }); },
      "strobe::Plan::run: k is not given; q, k, v and o are needed [tensor-missing]"},
     {"ExecutorThatThrows", [] { return run_on(throw_error); },
      "strobe_plan_run: an executor or the system threw: lost a worker [c-exception]"},
