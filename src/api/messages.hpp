@@ -67,6 +67,8 @@ inline constexpr Message kMessages[] = {
     {"max-seqlen-negative", Code::invalid_argument},
     {"max-seqlen-padded", Code::invalid_argument},
     {"max-seqlen-small", Code::invalid_argument},
+    // memory
+    {"memory", Code::out_of_memory},
     // plans
     {"plan-mismatch", Code::invalid_argument},
     {"plan-longer", Code::invalid_argument},
