@@ -14,6 +14,7 @@
 
 #include "bench_json.hpp"
 #include "command.hpp"
+#include "fitting.hpp"
 #include "harness/file.hpp"
 #include "harness/machine.hpp"
 #include "harness/standard_attention.hpp"
@@ -163,7 +164,8 @@ int bench(BenchOptions options) {
   std::vector<BenchRow> rows;
   for (std::size_t i = 0; i < cases.size(); ++i) {
     progress.begin(cases[i].text);
-    rows.push_back(measure_forward(problems[i], options.measure));
+    with_memory_for(problems[i], plan_bytes(options.measure.where),
+                    [&] { rows.push_back(measure_forward(problems[i], options.measure)); });
     rows.back().text = cases[i].text;
     rows.back().label = cases[i].label;
     progress.step();
