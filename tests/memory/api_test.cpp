@@ -52,6 +52,13 @@ TEST(OutOfMemory, Plans) {
   EXPECT_GT(fail_each([] { EXPECT_FALSE(list_kernels().empty()); }), 3);
 }
 
+TEST(OutOfMemory, MessagesSayWhatItWasFor) {
+  const Problem problem = Problem::parse("h1 q8 d8");
+  EXPECT_STREQ(testing::ending_of([&] { Plan{problem}; }, 1, testing::Fails::once).message.data(),
+               "strobe::Plan: no memory is left for a plan (a few KiB); free some, or ask for "
+               "less, then try again [memory]");
+}
+
 TEST(OutOfMemory, ThreadPools) {
   EXPECT_GT(fail_each([] { ThreadPool(3); }), 2);
 }
