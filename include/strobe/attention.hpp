@@ -3,6 +3,7 @@
 #pragma once
 
 #include "strobe/dropout.hpp"
+#include "strobe/export.h"
 #include "strobe/plan.hpp"
 #include "strobe/problem.hpp"
 #include "strobe/tensor.hpp"
@@ -52,6 +53,7 @@ struct Options {
 /// starts threads for the call when the work is worth it; without Exec::workspace, allocates one.
 /// Throws Error; all checks come before the first write.
 /// Source of the method: Dao et al., FlashAttention, 2022; Dao, FlashAttention-2, 2023.
-void forward(const ForwardTensors& tensors, const Options& options = {}, const Exec& exec = {});
+STROBE_API void forward(const ForwardTensors& tensors, const Options& options = {},
+                        const Exec& exec = {});
 
 }  // namespace strobe

@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "strobe/export.h"
+
 namespace strobe {
 
 /// What kind of trouble it is.
@@ -19,7 +21,7 @@ enum class Code : std::int32_t {
 /// The only exception of this library. what() says what is wrong with the numbers, what would be
 /// accepted, and what to do. Every message is listed in docs/errors.md.
 /// Whenever a call throws, no output has been written.
-class Error : public std::runtime_error {
+class STROBE_API Error : public std::runtime_error {
  public:
   Error(Code code, const std::string& message) : std::runtime_error(message), code_(code) {}
   Code code() const noexcept { return code_; }

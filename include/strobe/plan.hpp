@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 
+#include "strobe/export.h"
 #include "strobe/problem.hpp"
 
 namespace strobe {
@@ -29,7 +30,7 @@ struct Exec {
 
 /// Persistent workers; the thread that calls run() takes part. A value the caller may keep.
 /// One run at a time: a second concurrent one waits its turn.
-class ThreadPool {
+class STROBE_API ThreadPool {
  public:
   /// `threads` counts the caller: ThreadPool(4) starts three. 0: one for each core this process
   /// may use. Throws Error(out_of_memory) when the system refuses a thread.
@@ -55,7 +56,7 @@ struct PlanOptions {
 };
 
 /// Made once, run often, from many threads at once. Keeps no pointer to tensors or workspace.
-class Plan {
+class STROBE_API Plan {
  public:
   /// Throws Error(unsupported) when no kernel takes the problem (the message says what would),
   /// Error(device) when this machine lacks the backend that was asked for.
@@ -81,12 +82,12 @@ class Plan {
 
 /// What a plan would do and why, in words: kernel, tiles, tasks, workspace, FLOPs, bytes, the
 /// limit, and every other kernel with its reason for refusing.
-std::string explain(const Problem& problem, const PlanOptions& options = {});
+STROBE_API std::string explain(const Problem& problem, const PlanOptions& options = {});
 
 /// The kernels of this build, one line each, with what this machine can run.
-std::string list_kernels();
+STROBE_API std::string list_kernels();
 
 /// Cores that this process may use (its CPU affinity counts).
-int available_threads() noexcept;
+STROBE_API int available_threads() noexcept;
 
 }  // namespace strobe

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "strobe/dropout.hpp"
+#include "strobe/export.h"
 #include "strobe/mask.hpp"
 #include "strobe/score.hpp"
 #include "strobe/tensor.hpp"
@@ -50,7 +51,7 @@ struct PairAxes {
 enum class Intervals : std::int32_t { none, drawn, full };
 
 /// b2 h8/2 q333 k1024 d128/64 bf16 causal window=128,0 softcap=30 bias=1,h,q,k layout=bhsd
-struct Problem {
+struct STROBE_API Problem {
   std::int64_t batch = 1;
   std::int64_t num_heads = 1;
   std::int64_t num_heads_kv = 1;

@@ -10,3 +10,4 @@
 #include "strobe/problem.hpp"
 #include "strobe/score.hpp"
 #include "strobe/tensor.hpp"
+#include "strobe/version.h"

@@ -92,6 +92,16 @@ inline constexpr Message kMessages[] = {
     {"case-size", Code::invalid_argument},
     {"case-storage", Code::unsupported},
     {"case-later", Code::unsupported},
+    // the C interface
+    {"c-null", Code::invalid_argument},
+    {"c-struct-size", Code::invalid_argument},
+    {"c-unknown", Code::unsupported},
+    {"c-rank", Code::invalid_argument},
+    {"c-flag", Code::invalid_argument},
+    {"c-executor", Code::invalid_argument},
+    {"c-workspace", Code::invalid_argument},
+    {"c-memory", Code::out_of_memory},
+    {"c-exception", Code::device},
     // files, and the tensors read from them (harness)
     {"file-open", Code::invalid_argument},
     {"file-read", Code::device},

@@ -107,9 +107,9 @@ class CommandChecks:
 
 
 def quoted_programs(name, source):
-    """C++ blocks that say which file they quote: <!-- examples/hello.cpp --> before the fence."""
-    for match in re.finditer(r"<!--\s*(\S+\.(?:cpp|hpp))\s*-->\s*\n```cpp\n(.*?)^```", source,
-                             re.MULTILINE | re.DOTALL):
+    """Blocks that say which file they quote: <!-- examples/hello.cpp --> before the fence."""
+    for match in re.finditer(r"<!--\s*(\S+\.(?:cpp|hpp|c|rs|txt))\s*-->\s*\n```\w*\n(.*?)^```",
+                             source, re.MULTILINE | re.DOTALL):
         file, body = match.groups()
         if not (tree.ROOT / file).exists():
             yield f"{name}: quotes {file}, which is not there"

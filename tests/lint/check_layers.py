@@ -61,6 +61,7 @@ RESTRICTED = [
      "the library needs the C++ library and threads only"),
 ]
 STANDARD = re.compile(r"[a-z_]+")
+STANDARD_C = re.compile(r"std(int|def)\.h")  # what C headers may include
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)', re.MULTILINE)
 
@@ -95,8 +96,11 @@ def problems_of(name, source):
         for pattern, folders, reason in RESTRICTED:
             if pattern.fullmatch(include) and not name.startswith(tuple(folders)):
                 yield f"{name}:{line}: <{include}>: {reason}"
-        if name.startswith("include/") and system and not STANDARD.fullmatch(system):
-            yield f"{name}:{line}: <{system}>: public headers include the C++ library only"
+        standard = STANDARD_C if name.endswith(".h") else STANDARD
+        if name.startswith("include/") and system and not standard.fullmatch(system):
+            yield f"{name}:{line}: <{system}>: public headers include the standard library only"
+        if name.startswith("include/") and name.endswith(".h") and include.endswith(".hpp"):
+            yield f"{name}:{line}: <{include}>: a C header includes C headers only"
 
 
 def stale_exceptions():

@@ -38,6 +38,9 @@ class Layers(unittest.TestCase):
     def test_public_headers_include_std_only(self):
         self.assertEqual([], self.problems("include/strobe/x.hpp", "#include <vector>\n"))
         self.assertTrue(self.problems("include/strobe/x.hpp", "#include <sys/mman.h>\n"))
+        self.assertEqual([], self.problems("include/strobe/x.h", "#include <stdint.h>\n"))
+        self.assertTrue(self.problems("include/strobe/x.h", "#include <cstdint>\n"))
+        self.assertTrue(self.problems("include/strobe/x.h", '#include "strobe/mask.hpp"\n'))
 
     def test_no_cuda_outside_gpu(self):
         self.assertTrue(self.problems("src/api/x.cpp", "#include <cuda_runtime.h>\n"))

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-CXX_SUFFIXES = {".cpp", ".hpp", ".h", ".cu", ".cuh"}
+CXX_SUFFIXES = {".cpp", ".hpp", ".c", ".h", ".cu", ".cuh"}
 SKIPPED_FOLDERS = {".git", "build", "out", "__pycache__", ".venv"}
 
 
@@ -28,7 +28,7 @@ def files():
 
 
 def cxx_files():
-    """C++ sources and headers."""
+    """C++ and C sources and headers."""
     return [name for name in files() if pathlib.PurePath(name).suffix in CXX_SUFFIXES]
 
 

@@ -1,0 +1,280 @@
+// Reads what callers in C fill in: sizes of structs, ranks, flags, enumerations. Everything else is
+// for the checks that C++ callers meet too.
+// SPDX-License-Identifier: Apache-2.0
+#include "api/c_structs.hpp"
+
+#include <cstddef>
+#include <cstring>
+#include <iterator>
+#include <type_traits>
+
+#include "api/messages.hpp"
+
+namespace strobe::api {
+namespace {
+
+template <class Mirror, class Value>
+constexpr bool same(Mirror c, Value cxx) {
+  return static_cast<std::int32_t>(c) == static_cast<std::int32_t>(cxx);
+}
+static_assert(same(STROBE_INVALID_ARGUMENT, Code::invalid_argument));
+static_assert(same(STROBE_UNSUPPORTED, Code::unsupported));
+static_assert(same(STROBE_OUT_OF_MEMORY, Code::out_of_memory));
+static_assert(same(STROBE_DEVICE, Code::device));
+static_assert(same(STROBE_DTYPE_NONE, DType::none) && same(STROBE_DTYPE_F32, DType::f32));
+static_assert(same(STROBE_DTYPE_F16, DType::f16) && same(STROBE_DTYPE_BF16, DType::bf16));
+static_assert(same(STROBE_DTYPE_F64, DType::f64) && same(STROBE_DTYPE_I32, DType::i32));
+static_assert(same(STROBE_DTYPE_BOOL, DType::boolean) && same(STROBE_DTYPE_U64, DType::u64));
+static_assert(same(STROBE_ALIGN_BOTTOM_RIGHT, Align::bottom_right));
+static_assert(same(STROBE_ALIGN_TOP_LEFT, Align::top_left));
+static_assert(std::is_same_v<strobe_body, Parallel::Body>);
+static_assert(std::is_same_v<strobe_parallel, decltype(Parallel::run)>);
+
+/// The last value of DType: every one but none has a size.
+constexpr std::int32_t last_dtype() {
+  std::int32_t last = 0;
+  while (size_of(static_cast<DType>(last + 1)) != 0) ++last;
+  return last;
+}
+static_assert(last_dtype() == STROBE_DTYPE_U64, "give the new type a STROBE_DTYPE_ of its own");
+
+struct Input {
+  const char* name;
+  strobe_tensor strobe_forward_args::*given;
+  ConstTensorView ForwardTensors::*taken;
+};
+constexpr Input kInputs[] = {
+    {"q", &strobe_forward_args::q, &ForwardTensors::q},
+    {"k", &strobe_forward_args::k, &ForwardTensors::k},
+    {"v", &strobe_forward_args::v, &ForwardTensors::v},
+    {"cu_seqlens_q", &strobe_forward_args::cu_seqlens_q, &ForwardTensors::cu_seqlens_q},
+    {"cu_seqlens_k", &strobe_forward_args::cu_seqlens_k, &ForwardTensors::cu_seqlens_k},
+    {"seqlens_q", &strobe_forward_args::seqlens_q, &ForwardTensors::seqlens_q},
+    {"seqlens_k", &strobe_forward_args::seqlens_k, &ForwardTensors::seqlens_k},
+    {"key_begin", &strobe_forward_args::key_begin, &ForwardTensors::key_begin},
+    {"key_end", &strobe_forward_args::key_end, &ForwardTensors::key_end},
+    {"allowed", &strobe_forward_args::allowed, &ForwardTensors::allowed},
+    {"blocks", &strobe_forward_args::blocks, &ForwardTensors::blocks},
+    {"bias", &strobe_forward_args::bias, &ForwardTensors::bias},
+    {"alibi_slopes", &strobe_forward_args::alibi_slopes, &ForwardTensors::alibi_slopes},
+    {"sink_logits", &strobe_forward_args::sink_logits, &ForwardTensors::sink_logits},
+    {"dropout_state", &strobe_forward_args::dropout_state, &ForwardTensors::dropout_state},
+};
+
+struct Output {
+  const char* name;
+  strobe_tensor strobe_forward_args::*given;
+  TensorView ForwardTensors::*taken;
+};
+constexpr Output kOutputs[] = {
+    {"o", &strobe_forward_args::o, &ForwardTensors::o},
+    {"lse", &strobe_forward_args::lse, &ForwardTensors::lse},
+};
+static_assert(sizeof(ForwardTensors) == std::size(kInputs) * sizeof(ConstTensorView) +
+                                            std::size(kOutputs) * sizeof(TensorView),
+              "a tensor of the C++ interface is missing in C");
+
+void check_reserved(std::int64_t value, const char* name, const char* where) {
+  if (value == 0) return;
+  fail("c-unknown", where,
+       {name, ".reserved is ", value,
+        ", which asks for what this version does not know; leave it at 0 or use a newer library"});
+}
+
+bool read_flag(std::int32_t value, const char* name, const char* where) {
+  if (value != 0 && value != 1)
+    fail("c-flag", where, {"options.", name, " is ", value, "; it must be 0 or 1"});
+  return value == 1;
+}
+
+struct Value {
+  const char* owner;
+  const char* member;
+  std::int32_t number;
+  std::int32_t last;
+};
+
+void check_value(const Value& value, const char* where) {
+  if (value.number >= 0 && value.number <= value.last) return;
+  fail("enum-value", where,
+       {value.owner, ".", value.member, " is ", value.number,
+        ", which is none of its values; they go from 0 to ", value.last});
+}
+
+Shape shape_of(std::int32_t rank, const std::int64_t* sizes) {
+  switch (rank) {
+    case 1: return {sizes[0]};
+    case 2: return {sizes[0], sizes[1]};
+    case 3: return {sizes[0], sizes[1], sizes[2]};
+    case 4: return {sizes[0], sizes[1], sizes[2], sizes[3]};
+    default: return {};
+  }
+}
+
+template <class View>
+View read_tensor(const strobe_tensor& tensor, const char* name, const char* where) {
+  check_reserved(tensor.reserved, name, where);
+  check_c_rank(tensor, name, where);
+  check_value({name, "dtype", tensor.dtype, last_dtype()}, where);
+  return View(tensor.data, static_cast<DType>(tensor.dtype), shape_of(tensor.rank, tensor.shape),
+              shape_of(tensor.rank, tensor.strides));
+}
+
+Mask read_mask(const strobe_options& given, const char* where) {
+  Mask mask;
+  mask.causal = read_flag(given.causal, "causal", where);
+  mask.align = static_cast<Align>(given.align);
+  if (read_flag(given.has_window, "has_window", where)) {
+    mask.left = given.left;
+    mask.right = given.right;
+  } else if (given.left != 0 || given.right != 0) {
+    fail("c-flag", where,
+         {"options.left is ", given.left, ", options.right is ", given.right,
+          " and options.has_window is 0; set has_window to 1, or both sides to 0"});
+  }
+  mask.chunk = given.chunk;
+  mask.prefix = given.prefix;
+  mask.sink_tokens = given.sink_tokens;
+  mask.block_q = given.block_q;
+  mask.block_k = given.block_k;
+  return mask;
+}
+
+Score read_score(const strobe_options& given, const char* where) {
+  Score score;
+  score.softcap = given.softcap;
+  if (read_flag(given.has_scale, "has_scale", where)) {
+    score.scale = given.scale;
+  } else if (given.scale != 0) {
+    fail("c-flag", where,
+         {"options.scale is ", given.scale,
+          " and options.has_scale is 0; set has_scale to 1, or scale to 0"});
+  }
+  return score;
+}
+
+Options read_options(const strobe_options* options, const char* where) {
+  strobe_options given;
+  read_struct(options, &given, kOptionsKind, where);
+  check_reserved(given.reserved, "options", where);
+  check_value({"options", "determinism", given.determinism, STROBE_DETERMINISM_RUN_TO_RUN}, where);
+  return {.mask = read_mask(given, where),
+          .score = read_score(given, where),
+          .dropout = {.probability = given.dropout_probability,
+                      .seed = given.dropout_seed,
+                      .offset = given.dropout_offset},
+          .determinism = given.determinism == STROBE_DETERMINISM_RUN_TO_RUN
+                             ? Determinism::run_to_run
+                             : Determinism::batch_invariant,
+          .max_seqlen_q = given.max_seqlen_q,
+          .max_seqlen_k = given.max_seqlen_k};
+}
+
+}  // namespace
+
+// The first version ends with the member that is named here; those appended later stand after it.
+#define STROBE_KIND(name, type, last) \
+  { name, #type, offsetof(type, last) + sizeof(type::last), sizeof(type) }
+const StructKind kOptionsKind = STROBE_KIND("options", strobe_options, reserved);
+const StructKind kForwardKind = STROBE_KIND("args", strobe_forward_args, dropout_state);
+const StructKind kExecKind = STROBE_KIND("exec", strobe_exec, workspace_bytes);
+const StructKind kPlanOptionsKind = STROBE_KIND("options", strobe_plan_options, reserved);
+#undef STROBE_KIND
+
+void check_pointer(const void* pointer, const char* name, const char* to, const char* where) {
+  if (pointer == nullptr) fail("c-null", where, {name, " is null and must point to a ", to});
+}
+
+void init_struct(void* given, std::int64_t size, const StructKind& kind, const char* where) {
+  check_pointer(given, kind.name, kind.type, where);
+  if (size < kind.first || size > kMostStructBytes) {
+    fail("c-struct-size", where,
+         {"struct_size is ", size, "; give sizeof(", kind.type, "), which is ", kind.known,
+          " in this version and from ", kind.first, " to ", kMostStructBytes, " in any"});
+  }
+  std::memset(given, 0, static_cast<std::size_t>(size));
+  std::memcpy(given, &size, sizeof size);
+}
+
+void read_struct(const void* given, void* known, const StructKind& kind, const char* where) {
+  std::int64_t size = 0;
+  std::memcpy(&size, given, sizeof size);
+  if (size < kind.first || size > kMostStructBytes) {
+    fail("c-struct-size", where,
+         {kind.name, ".struct_size is ", size, "; it is from ", kind.first, " to ",
+          kMostStructBytes, ", and ", kind.type, "_init sets it"});
+  }
+  const auto* const bytes = static_cast<const unsigned char*>(given);
+  for (std::int64_t at = kind.known; at < size; ++at) {
+    if (bytes[at] == 0) continue;
+    fail("c-unknown", where,
+         {"byte ", at, " of ", kind.name, " is not 0 and this version knows ", kind.known,
+          " of them; leave what is newer at 0 or use a newer library"});
+  }
+  std::memset(known, 0, static_cast<std::size_t>(kind.known));
+  std::memcpy(known, given, static_cast<std::size_t>(size < kind.known ? size : kind.known));
+}
+
+void check_c_rank(const strobe_tensor& tensor, const char* name, const char* where) {
+  if (tensor.rank < 0 || tensor.rank > Shape::kMaxRank) {
+    fail("c-rank", where,
+         {name, ".rank is ", tensor.rank, "; a tensor has 1 to ", Shape::kMaxRank,
+          " axes, and 0 is none"});
+  }
+  if (tensor.rank == 0 && tensor.data != nullptr) {
+    fail("c-rank", where,
+         {name, ".rank is 0 and ", name, ".data is not null; give a rank of 1 to ", Shape::kMaxRank,
+          ", or null for no tensor"});
+  }
+}
+
+ForwardCall read_forward(const strobe_forward_args* args, const char* where) {
+  check_pointer(args, "args", kForwardKind.type, where);
+  strobe_forward_args given;
+  read_struct(args, &given, kForwardKind, where);
+  ForwardCall call;
+  for (const Input& input : kInputs) {
+    call.tensors.*input.taken = read_tensor<ConstTensorView>(given.*input.given, input.name, where);
+  }
+  for (const Output& output : kOutputs) {
+    call.tensors.*output.taken = read_tensor<TensorView>(given.*output.given, output.name, where);
+  }
+  if (given.options != nullptr) call.options = read_options(given.options, where);
+  return call;
+}
+
+Exec read_exec(const strobe_exec* exec, const char* where) {
+  if (exec == nullptr) return {};
+  strobe_exec given;
+  read_struct(exec, &given, kExecKind, where);
+  if (given.pool != nullptr && given.parallel != nullptr) {
+    fail("c-executor", where,
+         {"exec has both a pool and a parallel; a call runs on one of them, so leave the other ",
+          "null"});
+  }
+  if (given.workspace_bytes < 0 || (given.workspace == nullptr) != (given.workspace_bytes == 0)) {
+    fail("c-workspace", where,
+         {"exec.workspace is ", given.workspace == nullptr ? "null" : "not null",
+          " and exec.workspace_bytes is ", given.workspace_bytes,
+          "; give memory and its size, or null and 0 for none"});
+  }
+  Exec taken;
+  if (given.parallel != nullptr) taken.parallel = {given.parallel, given.context};
+  if (given.pool != nullptr) taken.parallel = given.pool->threads.parallel();
+  taken.workspace = {static_cast<std::byte*>(given.workspace),
+                     static_cast<std::size_t>(given.workspace_bytes)};
+  return taken;
+}
+
+PlanOptions read_plan_options(const strobe_plan_options* options, const char* where) {
+  if (options == nullptr) return {};
+  strobe_plan_options given;
+  read_struct(options, &given, kPlanOptionsKind, where);
+  check_reserved(given.reserved, "options", where);
+  PlanOptions taken;
+  if (given.threads != 0) taken.threads = given.threads;
+  if (given.backend != nullptr) taken.backend = given.backend;
+  return taken;
+}
+
+}  // namespace strobe::api
