@@ -203,7 +203,6 @@ void HostileCall::fill(Slot& slot, Bytes& bytes) {
     const auto draw = static_cast<std::int32_t>(state >> 48);
     float value = static_cast<float>(draw % 400 - 200) / 100.0f;
     if (masks && draw % 7 == 0) value = -std::numeric_limits<float>::infinity();
-    if (slot.dtype == DType::f64) put(slot, i, static_cast<double>(value));
     if (slot.dtype == DType::f32) put(slot, i, value);
     if (slot.dtype == DType::f16) put(slot, i, float16(value));
     if (slot.dtype == DType::bf16) put(slot, i, bfloat16(value));
