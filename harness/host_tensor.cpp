@@ -8,16 +8,15 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
 #include <limits>
 #include <new>
-#include <optional>
 
 #if defined(__linux__)
 #  include <sys/mman.h>
 #endif
 
 #include "api/messages.hpp"
+#include "harness/machine.hpp"
 
 namespace strobe::harness {
 namespace {
@@ -30,18 +29,6 @@ constexpr std::int64_t kAskFrom = std::int64_t{64} << 20;
 
 constexpr double kGibibyte = 1024.0 * 1024.0 * 1024.0;
 
-/// Bytes that the system could hand out now; nothing where it does not say. Asked before a large
-/// allocation, because a system that overcommits grants it and then kills the process.
-std::optional<std::int64_t> available_memory() {
-  std::ifstream meminfo("/proc/meminfo");
-  std::string word;
-  while (meminfo >> word) {
-    std::int64_t kibibytes = 0;
-    if (word == "MemAvailable:" && meminfo >> kibibytes) return kibibytes * 1024;
-  }
-  return std::nullopt;
-}
-
 [[noreturn]] void throw_out_of_memory(std::int64_t bytes, const std::string& why) {
   throw api::error(
       "tensor-memory",
@@ -51,12 +38,14 @@ std::optional<std::int64_t> available_memory() {
 }
 
 std::byte* allocate(std::int64_t bytes) {
+  const auto left = [](std::int64_t available) {
+    return fmt::format("the machine has {} bytes ({:.1f} GiB) left", available,
+                       static_cast<double>(available) / kGibibyte);
+  };
+  // Asked before, because a system that overcommits grants all and then kills the process.
   if (bytes >= kAskFrom) {
-    const std::optional<std::int64_t> available = available_memory();
-    if (available && bytes > *available)
-      throw_out_of_memory(bytes,
-                          fmt::format("the machine has {} bytes ({:.1f} GiB) left", *available,
-                                      static_cast<double>(*available) / kGibibyte));
+    const std::int64_t available = available_memory_bytes();
+    if (bytes > available) throw_out_of_memory(bytes, left(available));
   }
   const bool huge = bytes >= kHugeFrom;
   const std::int64_t alignment = huge ? kHugePage : kAlignment;
@@ -66,7 +55,8 @@ std::byte* allocate(std::int64_t bytes) {
       std::max<std::int64_t>(1, (bytes + alignment - 1) / alignment) * alignment;
   void* data =
       std::aligned_alloc(static_cast<std::size_t>(alignment), static_cast<std::size_t>(rounded));
-  if (data == nullptr) throw_out_of_memory(bytes, "the system refused");
+  if (data == nullptr)
+    throw_out_of_memory(bytes, "the system refused, though " + left(available_memory_bytes()));
 #if defined(__linux__)
   // Advice: where the kernel has no huge pages to give, small ones serve.
   if (huge) (void)madvise(data, static_cast<std::size_t>(rounded), MADV_HUGEPAGE);
@@ -75,7 +65,7 @@ std::byte* allocate(std::int64_t bytes) {
   return static_cast<std::byte*>(data);
 }
 
-[[noreturn]] void throw_overflow(const std::string& where, const Shape& shape, DType dtype) {
+[[noreturn]] void throw_overflow(std::string_view where, const Shape& shape, DType dtype) {
   throw api::error("size-overflow",
                    fmt::format("{}: shape {} of {} takes more bytes than 63 bits can count", where,
                                to_string(shape), name_of(dtype)));
@@ -83,7 +73,7 @@ std::byte* allocate(std::int64_t bytes) {
 
 /// Bytes from the first element to the end of the last, for strides that are not negative.
 std::int64_t strided_bytes(DType dtype, const Shape& shape, const Shape& strides) {
-  const std::string where = "strobe::HostTensor";
+  constexpr std::string_view where = "strobe::HostTensor";
   if (strides.rank() != shape.rank())
     throw api::error("stride-rank", fmt::format("{}: shape {} and strides {} have different ranks",
                                                 where, to_string(shape), to_string(strides)));
@@ -174,9 +164,9 @@ Shape make_shape(std::span<const std::int64_t> sizes) {
   }
 }
 
-std::int64_t checked_bytes(DType dtype, const Shape& shape, const std::string& where) {
+std::int64_t checked_bytes(DType dtype, const Shape& shape, std::string_view where) {
   if (dtype == DType::none)
-    throw api::error("dtype-input", where + ": a tensor needs an element type");
+    throw api::error("dtype-input", fmt::format("{}: a tensor needs an element type", where));
   if (shape.rank() < 1 || shape.rank() > Shape::kMaxRank)
     throw api::error("tensor-rank",
                      fmt::format("{}: shape {} has {} axes; tensors have 1 to {}", where,

@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "strobe/error.hpp"
 #include "strobe/tensor.hpp"
@@ -90,6 +91,6 @@ class HostTensor {
 
 /// Bytes of a row-major tensor. Throws Error(invalid_argument), its message starting with `where`,
 /// for a bad rank, a negative size or a product that overflows (zero sizes count as one there).
-std::int64_t checked_bytes(DType dtype, const Shape& shape, const std::string& where);
+std::int64_t checked_bytes(DType dtype, const Shape& shape, std::string_view where);
 
 }  // namespace strobe::harness

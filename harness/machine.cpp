@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "harness/machine.hpp"
 
+#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -170,6 +171,16 @@ constexpr CoreRange kAmdCores[] = {
     {26, 0x60, 0x7f, "AMD Zen 5"},
 };
 
+/// What the limit on addresses leaves; the largest int64 where there is none.
+std::int64_t addresses_left() {
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+  rlimit limit{};
+  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur >= static_cast<rlim_t>(kMost))
+    return kMost;
+  const std::int64_t taken = kibibytes("/proc/self/status", "VmSize");
+  return std::max<std::int64_t>(0, static_cast<std::int64_t>(limit.rlim_cur) - taken);
+}
+
 }  // namespace
 
 std::string core_name(const std::string& vendor, int family, int model) {
@@ -221,7 +232,7 @@ double load_average() {
 std::int64_t available_memory_bytes() {
   const std::int64_t available = kibibytes("/proc/meminfo", "MemAvailable");
   const std::int64_t group = control_group_memory();
-  return available > 0 ? std::min(available, group) : group;
+  return std::min({available > 0 ? available : group, group, addresses_left()});
 }
 
 std::int64_t rss_bytes() { return kibibytes("/proc/self/status", "VmRSS"); }

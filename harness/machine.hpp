@@ -45,7 +45,8 @@ std::string to_string(const Machine& machine);
 double load_average();
 
 /// Bytes that could be allocated now without swapping: what the system says is available, less
-/// where a control group allows less. The largest int64 where unknown.
+/// where a control group or the limit on addresses (ulimit -v) allows less. The largest int64 where
+/// unknown.
 std::int64_t available_memory_bytes();
 
 /// Bytes of physical memory that the process holds now, and held at its largest since it began or

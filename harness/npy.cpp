@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "api/memory.hpp"
 #include "api/messages.hpp"
 #include "harness/file.hpp"
 #include "harness/tensor_io.hpp"
@@ -286,9 +287,7 @@ OutputFile written(const std::filesystem::path& path, const HostTensor& tensor) 
   return file;
 }
 
-}  // namespace
-
-HostTensor read_npy(const std::filesystem::path& path) {
+HostTensor read(const std::filesystem::path& path) {
   const InputFile file(path);
   const Extent extent = header_extent(file);
   const std::string text = read_text(file, extent.begin, extent.length);
@@ -310,11 +309,7 @@ HostTensor read_npy(const std::filesystem::path& path) {
   return tensor.is_contiguous() ? std::move(tensor) : tensor.contiguous();
 }
 
-void write_npy(const std::filesystem::path& path, const HostTensor& tensor) {
-  written(path, tensor).commit();
-}
-
-void write_npy_folder(const std::filesystem::path& folder, const TensorMap& tensors) {
+void write_folder(const std::filesystem::path& folder, const TensorMap& tensors) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error)
@@ -328,6 +323,22 @@ void write_npy_folder(const std::filesystem::path& folder, const TensorMap& tens
     files.push_back(written(folder / (name + ".npy"), tensor));
   }
   for (OutputFile& file : files) file.commit();
+}
+
+constexpr const char* kHeader = "the header of this file (at most 1 MiB)";
+
+}  // namespace
+
+HostTensor read_npy(const std::filesystem::path& path) {
+  return api::with_memory_for(kHeader, path.c_str(), [&] { return read(path); });
+}
+
+void write_npy(const std::filesystem::path& path, const HostTensor& tensor) {
+  api::with_memory_for(kHeader, path.c_str(), [&] { written(path, tensor).commit(); });
+}
+
+void write_npy_folder(const std::filesystem::path& folder, const TensorMap& tensors) {
+  api::with_memory_for(kHeader, folder.c_str(), [&] { write_folder(folder, tensors); });
 }
 
 }  // namespace strobe::harness

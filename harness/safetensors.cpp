@@ -8,12 +8,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "api/memory.hpp"
 #include "api/messages.hpp"
 #include "harness/file.hpp"
 #include "harness/safetensors_header.hpp"
@@ -109,31 +112,34 @@ std::vector<const TensorMap::value_type*> data_order(const TensorMap& tensors) {
   return order;
 }
 
-/// The header's text, padded so that the data start at a multiple of eight bytes.
+/// The header's text, padded so that the data start at a multiple of eight bytes. No json object is
+/// built for it: its destructor allocates, and where that fails the program ends.
 std::string header_text(const std::string& file, const TensorMap& tensors) {
-  nlohmann::json header = nlohmann::json::object();
-  std::int64_t begin = 0;
+  std::map<std::string_view, std::int64_t> begins;
+  std::int64_t next = 0;
   for (const auto* entry : data_order(tensors)) {
-    const auto& [name, tensor] = *entry;
+    begins[entry->first] = next;
+    next += entry->second.elements() * size_of(entry->second.dtype());
+  }
+  std::string text = "{";
+  for (const auto& [name, tensor] : tensors) {
     const std::string why_not = refusal(name, tensor);
     if (!why_not.empty())
       throw api::error("file-tensor", fmt::format("{}: cannot hold tensor {}: {}", file,
                                                   printable(name), why_not));
-    const std::int64_t end = begin + tensor.elements() * size_of(tensor.dtype());
-    header[name] = {
-        {"dtype", stored_name(tensor.dtype())},
-        {"shape", std::vector<std::int64_t>(tensor.shape().begin(), tensor.shape().end())},
-        {"data_offsets", {begin, end}}};
-    begin = end;
+    const std::int64_t begin = begins.at(name);
+    text += fmt::format(R"({}{}:{{"data_offsets":[{},{}],"dtype":"{}","shape":[{}]}})",
+                        text.size() == 1 ? "" : ",", nlohmann::json(name).dump(-1, ' ', true),
+                        begin, begin + tensor.elements() * size_of(tensor.dtype()),
+                        stored_name(tensor.dtype()),
+                        fmt::join(tensor.shape().begin(), tensor.shape().end(), ","));
   }
-  std::string text = header.dump(-1, ' ', true);
+  text += '}';
   text.append((kPrefix - text.size() % kPrefix) % kPrefix, ' ');
   return text;
 }
 
-}  // namespace
-
-TensorMap read_safetensors(const std::filesystem::path& path) {
+TensorMap read(const std::filesystem::path& path) {
   const InputFile file(path);
   const std::string text = read_header(file);
   const std::vector<StoredTensor> stored = parse_header(text, file.name());
@@ -149,7 +155,7 @@ TensorMap read_safetensors(const std::filesystem::path& path) {
   return tensors;
 }
 
-void write_safetensors(const std::filesystem::path& path, const TensorMap& tensors) {
+void write(const std::filesystem::path& path, const TensorMap& tensors) {
   const std::string header = header_text(path.string(), tensors);
   const std::uint64_t length = header.size();
   OutputFile file(path);
@@ -157,6 +163,18 @@ void write_safetensors(const std::filesystem::path& path, const TensorMap& tenso
   file.write(header);
   for (const auto* entry : data_order(tensors)) write_elements(file, entry->second);
   file.commit();
+}
+
+constexpr const char* kHeaderText = "the header of this file (up to 20 times its bytes)";
+
+}  // namespace
+
+TensorMap read_safetensors(const std::filesystem::path& path) {
+  return api::with_memory_for(kHeaderText, path.c_str(), [&] { return read(path); });
+}
+
+void write_safetensors(const std::filesystem::path& path, const TensorMap& tensors) {
+  api::with_memory_for(kHeaderText, path.c_str(), [&] { write(path, tensors); });
 }
 
 }  // namespace strobe::harness

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds in every way that must work, and runs every test.
 # SPDX-License-Identifier: Apache-2.0
-# usage: scripts/test.sh [STEP...]      steps: format gcc clang tidy asan tsan aarch64; none: all
+# usage: scripts/test.sh [STEP...]      format gcc clang tidy asan fuzz tsan aarch64; none: all
 #
 # Stops at the first failure and shows the command. The last line is "N passed, N failed": the tests
 # of all builds together; a step that is no test (format, a build) counts only when it fails.
@@ -10,7 +10,7 @@
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 
-all_steps=(format gcc clang tidy asan tsan aarch64)
+all_steps=(format gcc clang tidy asan fuzz tsan aarch64)
 steps=("$@")
 [ ${#steps[@]} -gt 0 ] || steps=("${all_steps[@]}")
 for step in "${steps[@]}"; do
@@ -85,9 +85,10 @@ step_format() {
   run 'shellcheck' shellcheck scripts/*.sh .ci/run
 }
 
+# Random problems for two minutes of processor time, ten seconds for each kind and backend.
 step_gcc() {
   build gcc
-  tests gcc
+  STROBE_SOAK_SECONDS=10 tests gcc
 }
 
 # Unoptimised, where an inline function that ought to have vanished is emitted (tests/lint/nm.py).
@@ -105,6 +106,12 @@ step_tidy() {
 step_asan() {
   build asan
   tests asan --label-exclude lint
+}
+
+# A minute for each target, as many at a time as there are cores; an hour: scripts/soak.sh.
+step_fuzz() {
+  build fuzz --target fuzzers
+  run 'fuzz' bash scripts/fuzz.sh 60
 }
 
 # The tests that are about threads, and the laws, which run every kernel on several; the conformance

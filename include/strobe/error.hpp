@@ -19,7 +19,8 @@ enum class Code : std::int32_t {
 };
 
 /// The only exception of this library. what() says what is wrong with the numbers, what would be
-/// accepted, and what to do. Every message is listed in docs/errors.md.
+/// accepted, and what to do. Every message is listed in docs/errors.md. (Where not even a message
+/// finds memory, std::bad_alloc comes instead.)
 /// Whenever a call throws, no output has been written.
 class STROBE_API Error : public std::runtime_error {
  public:

@@ -138,20 +138,20 @@ typedef struct strobe_forward_args {
   strobe_tensor k;                ///< [batch, seqlen_k, num_heads_kv, head_dim]
   strobe_tensor v;                ///< [batch, seqlen_k, num_heads_kv, head_dim_v]
   strobe_tensor o;                ///< written: [batch, seqlen_q, num_heads, head_dim_v], q's or f32
-  strobe_tensor lse;              ///< written: [batch, num_heads, seqlen_q]; [num_heads, total];
-                                  ///< f32, or f64 for f64
-  strobe_tensor cu_seqlens_q;     ///< i32 [batch + 1]: sequence b is rows [cu[b], cu[b + 1])
-  strobe_tensor cu_seqlens_k;     ///< i32 [batch + 1]
-  strobe_tensor seqlens_q;        ///< i32 [batch]: shortens sequences, from the end
-  strobe_tensor seqlens_k;        ///< i32 [batch]
-  strobe_tensor key_begin;        ///< i32 [batch, num_heads, seqlen_q]: the first key seen
-  strobe_tensor key_end;          ///< i32, likewise: one past the last key seen
-  strobe_tensor allowed;          ///< bool [batch, num_heads, seqlen_q, seqlen_k]: may attend
-  strobe_tensor blocks;           ///< bool, as allowed, for whole blocks of block_q x block_k
-  strobe_tensor bias;             ///< f32 or q's type, shaped as allowed; -inf masks
-  strobe_tensor alibi_slopes;     ///< [num_heads] or [batch, num_heads], f32; or f64 for f64
-  strobe_tensor sink_logits;      ///< [num_heads], likewise: one more score, without a value
-  strobe_tensor dropout_state;    ///< u64 [2]: seed and offset, read at run instead of options'
+  strobe_tensor lse;            ///< written: [batch, num_heads, seqlen_q]; [num_heads, total]; f32,
+                                ///< for f64 f64
+  strobe_tensor cu_seqlens_q;   ///< i32 [batch + 1]: sequence b is rows [cu[b], cu[b + 1])
+  strobe_tensor cu_seqlens_k;   ///< i32 [batch + 1]
+  strobe_tensor seqlens_q;      ///< i32 [batch]: shortens sequences, from the end
+  strobe_tensor seqlens_k;      ///< i32 [batch]
+  strobe_tensor key_begin;      ///< i32 [batch, num_heads, seqlen_q]: the first key seen
+  strobe_tensor key_end;        ///< i32, likewise: one past the last key seen
+  strobe_tensor allowed;        ///< bool [batch, num_heads, seqlen_q, seqlen_k]: may attend
+  strobe_tensor blocks;         ///< bool, as allowed, for whole blocks of block_q x block_k
+  strobe_tensor bias;           ///< f32 or q's type, shaped as allowed; -inf masks
+  strobe_tensor alibi_slopes;   ///< [num_heads] or [batch, num_heads], f32; or f64 for f64
+  strobe_tensor sink_logits;    ///< [num_heads], likewise: one more score, without a value
+  strobe_tensor dropout_state;  ///< u64 [2]: seed and offset, read at run instead of options'
 } strobe_forward_args;
 
 /// As strobe_options_init, with `sizeof(strobe_forward_args)`.

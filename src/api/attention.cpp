@@ -7,6 +7,7 @@
 #include <new>
 #include <optional>
 
+#include "api/memory.hpp"
 #include "api/messages.hpp"
 #include "api/validate.hpp"
 #include "plan/cost.hpp"
@@ -19,21 +20,44 @@ constexpr const char* kWhere = "strobe::forward";
 /// Below this much work, starting threads (some 50 microseconds each) costs more than it gives.
 constexpr double kFlopsWorthThreads = 5e7;
 
-std::unique_ptr<std::byte[]> allocate(std::size_t bytes) {
-  std::unique_ptr<std::byte[]> memory(new (std::nothrow) std::byte[bytes]);
-  if (memory == nullptr)
-    api::fail("workspace-memory", kWhere,
-              {"cannot allocate ", bytes, " bytes of workspace; use fewer threads"});
-  return memory;
+using Memory = std::unique_ptr<std::byte[]>;
+
+Memory try_allocate(std::size_t bytes) { return Memory(new (std::nothrow) std::byte[bytes]); }
+
+/// The largest block that the system gives now, to within a sixteenth; less than `refused`.
+std::size_t largest_block(std::size_t refused) {
+  std::size_t given = 0;
+  while (refused - given > refused / 16 + 1) {
+    const std::size_t middle = given + (refused - given) / 2;
+    (try_allocate(middle) != nullptr ? given : refused) = middle;
+  }
+  return given;
 }
 
-}  // namespace
+/// Says what was asked for, what there is, and how many threads that is enough for.
+[[noreturn]] void fail_workspace(const Plan& plan, int threads) {
+  const std::size_t bytes = plan.workspace_bytes(), largest = largest_block(bytes);
+  const auto needed = [&](int count) {
+    return Plan(plan.problem(), {.threads = count}).workspace_bytes();
+  };
+  int fits = threads - 1;
+  while (fits > 0 && needed(fits) > largest) --fits;
+  if (fits > 0)
+    api::fail("workspace-memory", kWhere,
+              {"cannot allocate ", bytes, " bytes of workspace for ", threads,
+               " threads; the largest block to be had, ", largest, " bytes, is enough for ", fits,
+               ": make a Plan for as many"});
+  api::fail("workspace-memory", kWhere,
+            {"cannot allocate ", bytes, " bytes of workspace; the largest block to be had has ",
+             largest, ", and one thread needs ", needed(1), ": make the batch smaller"});
+}
 
-void forward(const ForwardTensors& tensors, const Options& options, const Exec& exec) {
+void run(const ForwardTensors& tensors, const Options& options, const Exec& exec) {
   const Problem problem = api::check_forward(tensors, options, kWhere);
   const bool parallel =
       exec.parallel.run != nullptr || plan::forward_cost(problem).flops >= kFlopsWorthThreads;
-  const Plan plan(problem, {.threads = parallel ? available_threads() : 1});
+  const int threads = parallel ? available_threads() : 1;
+  const Plan plan(problem, {.threads = threads});
 
   Exec with = exec;
   std::optional<ThreadPool> pool;
@@ -41,12 +65,20 @@ void forward(const ForwardTensors& tensors, const Options& options, const Exec& 
     pool.emplace();
     with.parallel = pool->parallel();
   }
-  std::unique_ptr<std::byte[]> workspace;
+  Memory workspace;
   if (exec.workspace.empty()) {
-    workspace = allocate(plan.workspace_bytes());
+    workspace = try_allocate(plan.workspace_bytes());
+    if (workspace == nullptr) fail_workspace(plan, threads);
     with.workspace = {workspace.get(), plan.workspace_bytes()};
   }
   plan.run(tensors, with);
+}
+
+}  // namespace
+
+void forward(const ForwardTensors& tensors, const Options& options, const Exec& exec) {
+  api::with_memory_for("the message of an error (a few KiB)", kWhere,
+                       [&] { run(tensors, options, exec); });
 }
 
 }  // namespace strobe

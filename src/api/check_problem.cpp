@@ -53,6 +53,14 @@ void check_bytes(const char* name, std::array<std::int64_t, 4> sizes, DType dtyp
         " bytes; make the sizes smaller"});
 }
 
+/// A batch of empty sequences takes no memory for tensors, but some in the workspace.
+void check_batch(std::int64_t batch, const char* where) {
+  check_at_least(0, "batch", batch, where);
+  if (batch <= kMaxBatch) return;
+  fail("size-overflow", where,
+       {"batch is ", batch, "; a call takes up to ", kMaxBatch, " sequences, so make it smaller"});
+}
+
 /// Work is counted in pairs of a query and a key, in int64.
 void check_pairs(const Problem& p, const char* where) {
   std::int64_t pairs = p.num_heads;
@@ -145,7 +153,7 @@ void check_meaning(const Problem& p, const char* where) {
 
 void check_problem(const Problem& p, const char* where) {
   check_types(p, where);
-  check_at_least(0, "batch", p.batch, where);
+  check_batch(p.batch, where);
   check_at_least(0, "seqlen_q", p.seqlen_q, where);
   check_at_least(0, "seqlen_k", p.seqlen_k, where);
   check_at_least(1, "num_heads", p.num_heads, where);

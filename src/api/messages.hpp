@@ -76,6 +76,8 @@ inline constexpr Message kMessages[] = {
     {"tree-parent", Code::invalid_argument},
     {"tree-keys", Code::invalid_argument},
     {"tree-size", Code::invalid_argument},
+    // memory
+    {"memory", Code::out_of_memory},
     // plans
     {"plan-mismatch", Code::invalid_argument},
     {"plan-longer", Code::invalid_argument},

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "strobe/plan.hpp"
 
+#include "api/memory.hpp"
 #include "api/messages.hpp"
 #include "api/validate.hpp"
 #include "cpu/run_forward.hpp"
@@ -46,15 +47,17 @@ struct Plan::State {
 
 Plan::Plan(const Problem& problem, const PlanOptions& options) {
   constexpr const char* kWhere = "strobe::Plan";
-  api::check_problem(problem, kWhere);
-  check_threads(options.threads, kWhere);
-  const plan::Decision decision =
-      plan::decide(problem, isa_of(options.backend, kWhere), options.threads);
-  if (decision.kernel == nullptr)
-    api::fail("plan-kernel", kWhere,
-              {"no kernel takes \"", problem.to_string(),
-               "\"; strobe explain says what each one refuses"});
-  state_ = std::make_unique<const State>(State{problem, decision, decision.kernel->name()});
+  state_ = api::with_memory_for("a plan (a few KiB)", kWhere, [&] {
+    api::check_problem(problem, kWhere);
+    check_threads(options.threads, kWhere);
+    const plan::Decision decision =
+        plan::decide(problem, isa_of(options.backend, kWhere), options.threads);
+    if (decision.kernel == nullptr)
+      api::fail("plan-kernel", kWhere,
+                {"no kernel takes \"", problem.to_string(),
+                 "\"; strobe explain says what each one refuses"});
+    return std::make_unique<const State>(State{problem, decision, decision.kernel->name()});
+  });
 }
 
 Plan::~Plan() = default;
@@ -67,12 +70,15 @@ const std::string& Plan::kernel() const noexcept { return state_->kernel; }
 
 void Plan::run(const ForwardTensors& tensors, const Exec& exec) const {
   constexpr const char* kWhere = "strobe::Plan::run";
-  api::check_planned(tensors, state_->problem, kWhere);
   const plan::Decision& decision = state_->decision;
-  if (exec.workspace.size() < decision.workspace_bytes || exec.workspace.data() == nullptr)
+  api::with_memory_for("the message of an error (a few KiB)", kWhere, [&] {
+    api::check_planned(tensors, state_->problem, kWhere);
+    if (exec.workspace.size() >= decision.workspace_bytes && exec.workspace.data() != nullptr)
+      return;
     api::fail("workspace-small", kWhere,
               {"the workspace has ", exec.workspace.size(), " bytes and this plan needs ",
                decision.workspace_bytes, "; ask Plan::workspace_bytes()"});
+  });
   const ForwardParams params = api::forward_params(tensors, state_->problem);
   cpu::run_forward(*decision.kernel->forward, params, decision.tiles, decision.threads,
                    exec.parallel, exec.workspace.data());
@@ -80,12 +86,17 @@ void Plan::run(const ForwardTensors& tensors, const Exec& exec) const {
 
 std::string explain(const Problem& problem, const PlanOptions& options) {
   constexpr const char* kWhere = "strobe::explain";
-  api::check_problem(problem, kWhere);
-  check_threads(options.threads, kWhere);
-  const cpu::Isa isa = isa_of(options.backend, kWhere);
-  return plan::describe(problem, isa, plan::decide(problem, isa, options.threads));
+  return api::with_memory_for("an explanation (a few KiB)", kWhere, [&] {
+    api::check_problem(problem, kWhere);
+    check_threads(options.threads, kWhere);
+    const cpu::Isa isa = isa_of(options.backend, kWhere);
+    return plan::describe(problem, isa, plan::decide(problem, isa, options.threads));
+  });
 }
 
-std::string list_kernels() { return plan::describe_kernels(); }
+std::string list_kernels() {
+  return api::with_memory_for("a list of kernels (a few KiB)", "strobe::list_kernels",
+                              plan::describe_kernels);
+}
 
 }  // namespace strobe

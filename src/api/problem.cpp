@@ -3,11 +3,15 @@
 #include "strobe/problem.hpp"
 
 #include "api/case_reader.hpp"
+#include "api/memory.hpp"
 #include "api/messages.hpp"
 #include "api/validate.hpp"
 
 namespace strobe {
 namespace {
+
+constexpr const char* kCaseWords = "the words of a case (some 100 bytes each)";
+constexpr const char* kCaseText = "the text of a case (a few hundred bytes)";
 
 /// Words joined by single blanks.
 class Line {
@@ -85,9 +89,11 @@ void add_options(const Problem& p, Line& line) {
 
 Problem Problem::parse(std::string_view text) {
   constexpr const char* kWhere = "strobe::Problem::parse";
-  const Problem problem = api::CaseReader(text, Problem{}, kWhere).read_case();
-  api::check_problem(problem, kWhere);
-  return problem;
+  return api::with_memory_for(kCaseWords, kWhere, [&] {
+    const Problem problem = api::CaseReader(text, Problem{}, kWhere).read_case();
+    api::check_problem(problem, kWhere);
+    return problem;
+  });
 }
 
 Problem Problem::parse_options(std::string_view text, const Problem& sizes) {
@@ -102,31 +108,39 @@ Problem Problem::parse_options(std::string_view text, const Problem& sizes) {
   start.head_dim_v = sizes.head_dim_v;
   start.dtype = sizes.dtype;
   start.storage = sizes.storage;
-  const Problem problem = api::CaseReader(text, start, kWhere).read_options();
-  api::check_meaning(problem, kWhere);
-  return problem;
+  return api::with_memory_for(kCaseWords, kWhere, [&] {
+    const Problem problem = api::CaseReader(text, start, kWhere).read_options();
+    api::check_meaning(problem, kWhere);
+    return problem;
+  });
 }
 
 Problem Problem::of(const ForwardTensors& tensors, const Options& options) {
-  return api::check_forward(tensors, options, "strobe::Problem::of");
+  constexpr const char* kWhere = "strobe::Problem::of";
+  return api::with_memory_for("the message of an error (a few KiB)", kWhere,
+                              [&] { return api::check_forward(tensors, options, kWhere); });
 }
 
 std::string Problem::to_string() const {
-  Line line;
-  line.add_if(batch != 1, {"b", batch});
-  line.add_pair("h", num_heads, num_heads_kv);
-  line.add({"q", seqlen_q});
-  line.add_if(seqlen_k != seqlen_q, {"k", seqlen_k});
-  line.add_pair("d", head_dim, head_dim_v);
-  line.add_if(dtype != DType::f32, {dtype});
-  add_options(*this, line);
-  return std::move(line).text();
+  return api::with_memory_for(kCaseText, "strobe::Problem::to_string", [this] {
+    Line line;
+    line.add_if(batch != 1, {"b", batch});
+    line.add_pair("h", num_heads, num_heads_kv);
+    line.add({"q", seqlen_q});
+    line.add_if(seqlen_k != seqlen_q, {"k", seqlen_k});
+    line.add_pair("d", head_dim, head_dim_v);
+    line.add_if(dtype != DType::f32, {dtype});
+    add_options(*this, line);
+    return std::move(line).text();
+  });
 }
 
 std::string Problem::options_to_string() const {
-  Line line;
-  add_options(*this, line);
-  return std::move(line).text();
+  return api::with_memory_for(kCaseText, "strobe::Problem::options_to_string", [this] {
+    Line line;
+    add_options(*this, line);
+    return std::move(line).text();
+  });
 }
 
 }  // namespace strobe

@@ -10,6 +10,9 @@ namespace strobe::api {
 /// The largest head_dim and head_dim_v that kernels take.
 inline constexpr std::int64_t kMaxHeadDim = 1024;
 
+/// The most sequences of a call: a workspace has 16 bytes for each, in 63 bits with room to spare.
+inline constexpr std::int64_t kMaxBatch = std::int64_t{1} << 56;
+
 /// What can be said of a problem without tensors: sizes, head ratio, types, mask, scale.
 /// `where` starts the message: "strobe::Plan".
 void check_problem(const Problem& problem, const char* where);

@@ -16,8 +16,8 @@ inline constexpr int kTileK = 128;
 inline constexpr int kLeafBlocks = 8;  // 1024 keys: folding costs .3 % (f32) to .6 % (bf16)
 inline constexpr int kMaxTileQ = 64;
 inline constexpr int kMaxGroups = 4;
-inline constexpr int kMaxTiles = 32;  // query tiles of a task
-inline constexpr int kMaxTaskRows = 1024;
+inline constexpr int kMaxTiles = 32;      // query tiles of a task
+inline constexpr int kMaxTaskRows = 512;  // of tasks with more than 16 tiles
 
 /// The work between two claims of the counter: some query rows of one head of one sequence.
 struct ForwardTask {

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <atomic>
 #include <condition_variable>
+#include <cstddef>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -104,18 +105,19 @@ struct ThreadPool::State {
   }
 };
 
-ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
+ThreadPool::ThreadPool(int threads) {
   const int count = threads == 0 ? available_threads() : threads;
   if (count < 1)
     api::fail("pool-threads", "strobe::ThreadPool",
               {"threads is ", threads, "; give 1 or more, or 0 for one a core"});
   try {
+    state_ = std::make_unique<State>();
     state_->threads.reserve(static_cast<std::size_t>(count - 1));
     for (int i = 1; i < count; ++i)
       state_->threads.emplace_back([s = state_.get()] { s->worker(); });
   } catch (const std::exception&) {
-    const auto started = state_->threads.size();
-    state_->shut_down();
+    const std::size_t started = state_ ? state_->threads.size() : 0;
+    if (state_) state_->shut_down();
     api::fail("pool-refused", "strobe::ThreadPool",
               {"the system refused thread ", started + 2, " of ", count,
                "; ask for fewer, or raise the limit (ulimit -u)"});

@@ -2,12 +2,32 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plan/cost.hpp"
 
+#include <algorithm>
+
 #include "semantics/score_rule.hpp"
 #include "semantics/tile_walk.hpp"
 #include "semantics/work.hpp"
 
 namespace strobe::plan {
 namespace {
+
+/// Pairs of one head, in time that does not grow with sizes from outside: of more than
+/// kCountedRows rows, as many are looked at as stand for all. Multiples of the golden ratio, whole
+/// parts left out, are spread evenly and fall in step with no chunk.
+std::int64_t pairs_of_head(const Mask& mask, Lengths n) {
+  constexpr double kGolden = 0.6180339887498949;
+  if (n.q <= kCountedRows) return visible_pairs(mask, n);
+  double place = 0.0, seen = 0.0;
+  for (std::int64_t i = 0; i < kCountedRows; ++i) {
+    place += place + kGolden < 1.0 ? kGolden : kGolden - 1.0;
+    const auto row = static_cast<std::int64_t>(place * static_cast<double>(n.q));
+    seen += static_cast<double>(mask.keys(std::min(row, n.q - 1), n).count());
+  }
+  const double share = seen / static_cast<double>(kCountedRows) / static_cast<double>(n.k);
+  return n.k == 0 || share >= 1.0
+             ? n.q * n.k
+             : static_cast<std::int64_t>(share * static_cast<double>(n.q * n.k));
+}
 
 /// Pairs of one sequence, all heads, counted one by one where they are masked one by one.
 std::int64_t counted_pairs(const ForwardParams& p, const Sequence& s) {
@@ -46,7 +66,7 @@ void add(Cost& cost, const Problem& p, Lengths n, std::int64_t sequences, std::i
 Cost forward_cost(const Problem& problem, const ForwardParams* params) {
   Cost cost;
   const auto pairs_of = [&](Lengths n) {
-    return visible_pairs(problem.mask, n) * problem.num_heads;
+    return pairs_of_head(problem.mask, n) * problem.num_heads;
   };
   if (params == nullptr) {
     const Lengths n{problem.seqlen_q, problem.seqlen_k};

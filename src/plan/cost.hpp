@@ -15,6 +15,10 @@ struct Cost {
   double bytes = 0;                ///< q, k, v, o and lse once
 };
 
+/// Sequences of up to this many queries are counted to the pair, longer ones from a sample of rows
+/// (to about a millionth): a count must not take longer than the work itself.
+inline constexpr std::int64_t kCountedRows = std::int64_t{1} << 20;
+
 /// Of the problem's longest lengths, or, with `params`, of the lengths that these hold.
 Cost forward_cost(const Problem& problem, const ForwardParams* params = nullptr);
 

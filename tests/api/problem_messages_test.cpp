@@ -68,6 +68,9 @@ const Provocation kProvocations[] = {
     {"EmptyBatchBeyondInt64", [] { Problem::parse("b0 h1 q9223372036854775807 d1"); },
      "strobe::Problem::parse: q of 0 x 9223372036854775807 x 1 x 1 f32 takes more than "
      "9223372036854775807 bytes; make the sizes smaller [size-overflow]"},
+    {"SequencesBeyondAnyWorkspace", [] { Problem::parse("b1152921504606846976 h1 q0 d1"); },
+     "strobe::Problem::parse: batch is 1152921504606846976; a call takes up to 72057594037927936 "
+     "sequences, so make it smaller [size-overflow]"},
     {"TypeNotGiven", [] { check_with(&Problem::dtype, DType::none); },
      "strobe::Plan: q, k and v are none; their type must be f32, f16, bf16 or f64 "
      "[dtype-input]"},

@@ -39,6 +39,7 @@ PROVOKED = {
     "bench-suite": ["bench", "--suite", "even"],
     "bench-compare": ["bench", "h1 q8 d8", "--compare", "torch"],
     "memory-size": ["explain", "h1 q8 d8", "--memory", "lots"],
+    "memory-case": ["check", "b64 h128 q4194304 d256"],
 }
 
 
@@ -70,12 +71,13 @@ class Messages(ToolTest):
             huge.truncate(2**28 + 1)
 
     def test_each_is_printed_as_the_documentation_quotes_it(self):
-        documented = paragraphs()
+        documented, codes = paragraphs(), dict(table())
         for name, arguments in PROVOKED.items():
             with self.subTest(name):
                 arguments = [str(argument).replace("{}", str(self.folder))
                              for argument in arguments]
-                line = self.strobe(*arguments, status=2).rstrip("\n")
+                status = 3 if codes[name] == "out_of_memory" else 2
+                line = self.strobe(*arguments, status=status).rstrip("\n")
                 self.assertTrue(line.endswith(f" [{name}]"), line)
                 quoted = re.search(r"^    (strobe: .*)$", documented[name], re.MULTILINE)[1]
                 pattern = ".*".join(re.escape(part) for part in quoted.split("..."))

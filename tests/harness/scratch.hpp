@@ -23,15 +23,15 @@ inline constexpr DType kEveryType[] = {DType::f32,  DType::f64, DType::f16,
                                        DType::bf16, DType::i32, DType::boolean};
 
 /// Names a test by its type.
-inline std::string type_name(const testing::TestParamInfo<DType>& info) {
+inline std::string type_name(const ::testing::TestParamInfo<DType>& info) {
   return name_of(info.param);
 }
 
 /// A fresh folder for each test, removed after it.
-class ScratchTest : public testing::Test {
+class ScratchTest : public ::testing::Test {
  protected:
   ScratchTest() {
-    const testing::TestInfo& info = *testing::UnitTest::GetInstance()->current_test_info();
+    const ::testing::TestInfo& info = *::testing::UnitTest::GetInstance()->current_test_info();
     std::string name = std::string(info.test_suite_name()) + "." + info.name();
     for (char& c : name)
       if (c == '/') c = '_';

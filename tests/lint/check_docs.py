@@ -23,7 +23,7 @@ QUOTED_PATH = re.compile(
 LATER = re.compile(r"src/(context_parallel|gpu)/.*|simt/.*|bench/.*|python/.*")
 NO_SPDX = re.compile(
     r"LICENSE|(?!.*CMakeLists\.txt).*\.txt|\.clang-format|\.gitignore|\.gitattributes|"
-    r".*\.(md|json|svg|safetensors|npy)|data/.*")
+    r".*\.(md|json|svg|safetensors|npy)|data/.*|tests/fuzz/corpus/.*")
 SPDX = "SPDX-License-Identifier: Apache-2.0"
 
 

@@ -14,6 +14,7 @@
 
 #include "bench_json.hpp"
 #include "command.hpp"
+#include "fitting.hpp"
 #include "harness/file.hpp"
 #include "harness/machine.hpp"
 #include "harness/standard_attention.hpp"
@@ -204,7 +205,9 @@ int bench(BenchOptions options) {
   for (std::size_t i = 0; i < cases.size(); ++i) {
     progress.begin(cases[i].text);
     options.measure.draw.values = cases[i].values;
-    rows.push_back(measure_forward(problems[i], options.measure, cases[i].relative_to));
+    with_memory_for(problems[i], plan_bytes(options.measure.where), [&] {
+      rows.push_back(measure_forward(problems[i], options.measure, cases[i].relative_to));
+    });
     rows.back().text = cases[i].text;
     rows.back().label = cases[i].label;
     progress.step();

@@ -5,12 +5,15 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 
+#include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "command.hpp"
+#include "fitting.hpp"
 #include "harness/accuracy.hpp"
 #include "options.hpp"
 #include "progress.hpp"
@@ -37,6 +40,21 @@ Examples:
   strobe check "b3 h2 q100 d64 causal varlen" --threads 1
   strobe check "h2 q700 d40 causal" --values rising)";
 
+/// Beside the plan's workspace each thread holds one head's keys and values as f32, the keys once
+/// more transposed, and scores of the 64 rows that are compared together.
+ExtraBytes check_bytes(const Where& where) {
+  return [plan = plan_bytes(where), threads = where.thread_count()](const Problem& p) {
+    const std::int64_t a_key =
+        2 * p.head_dim + p.head_dim_v + std::min<std::int64_t>(64, p.seqlen_q);
+    std::int64_t bytes = plan(p);
+    std::int64_t compared = 0;
+    if (__builtin_mul_overflow(p.seqlen_k, a_key * size_of(DType::f32) * threads, &compared) ||
+        __builtin_add_overflow(bytes, compared, &bytes))
+      return std::numeric_limits<std::int64_t>::max();
+    return bytes;
+  };
+}
+
 int check(const CheckOptions& options) {
   check_threads(options.where);
   const harness::Draw draw(options.seed, read_values(options.values));
@@ -45,9 +63,12 @@ int check(const CheckOptions& options) {
   int failed = 0;
   for (const Problem& problem : problems) {
     progress.begin(problem.to_string());
-    const harness::CheckResult result =
-        harness::check_forward(problem, draw, options.where.backend, options.where.thread_count(),
-                               [&](double part) { progress.part(part); });
+    harness::CheckResult result;
+    with_memory_for(problem, check_bytes(options.where), [&] {
+      result =
+          harness::check_forward(problem, draw, options.where.backend, options.where.thread_count(),
+                                 [&](double part) { progress.part(part); });
+    });
     progress.step();
     progress.clear();
     const std::string text = result.to_string();

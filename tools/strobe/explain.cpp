@@ -5,7 +5,6 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 
-#include <limits>
 #include <memory>
 #include <string>
 
@@ -13,7 +12,6 @@
 #include "harness/standard_attention.hpp"
 #include "memory.hpp"
 #include "options.hpp"
-#include "strobe/error.hpp"
 #include "strobe/plan.hpp"
 
 namespace strobe::tool {
@@ -39,25 +37,12 @@ void print_fit(const char* what, std::int64_t ours, std::int64_t standard) {
   fmt::print("\n");
 }
 
-/// A size that no kernel takes does not fit; how large that is, the plan knows.
-std::int64_t workspace_bytes(const Problem& problem, const PlanOptions& options) {
-  try {
-    return static_cast<std::int64_t>(Plan(problem, options).workspace_bytes());
-  } catch (const Error& error) {
-    if (error.code() == Code::device) throw;
-    return std::numeric_limits<std::int64_t>::max();
-  }
-}
-
 void print_memory(const Problem& problem, std::int64_t memory, const ExplainOptions& options) {
-  const PlanOptions plan{.threads = options.where.thread_count(), .backend = options.where.backend};
-  const ExtraBytes ours = [&](const Problem& p) {
-    return options.where.backend == "reference" ? 0 : workspace_bytes(p, plan);
-  };
+  const ExtraBytes ours = plan_bytes(options.where);
   const ExtraBytes standard = harness::full_score_bytes;
   const bool both = problem.seqlen_q == problem.seqlen_k;
   fmt::print(
-      "in {} (q, k, v, o and lse, with workspace or with the score matrix of all heads):\n"
+      "in {} (all tensors, with workspace or with the score matrix of all heads):\n"
       "  {:<18}{:>16}{:>16}\n",
       options.memory, "", "strobe", "standard");
   print_fit(both ? "longest sequence" : "longest seqlen_k", longest(problem, memory, ours).seqlen_k,

@@ -86,16 +86,29 @@ int run_tool(int argc, char** argv) {
 }
 
 /// The run, and every way it can fail.
-int guarded(int argc, char** argv) {
+int reported(int argc, char** argv) {
   try {
     return run_tool(argc, argv);
   } catch (const Error& error) {
     const bool machine = error.code() == Code::out_of_memory || error.code() == Code::device;
     return report(error.what(), machine ? kMachine : kBadInput);
   } catch (const std::bad_alloc&) {
-    return report("out of memory: an allocation failed; try a smaller case", kMachine);
+    throw;
   } catch (const std::exception& error) {
     return report(error.what(), kMachine);
+  }
+}
+
+/// Besides, no memory for so much as a message: this one needs none.
+int guarded(int argc, char** argv) {
+  try {
+    return reported(argc, argv);
+  } catch (const std::bad_alloc&) {
+    std::fputs(
+        "strobe: not even the few KiB beside the tensors are left in memory; free some, "
+        "or raise the limit (ulimit -v)\n",
+        stderr);
+    return kMachine;
   }
 }
 

@@ -12,6 +12,8 @@
 #include <string_view>
 
 #include "messages.hpp"
+#include "strobe/error.hpp"
+#include "strobe/plan.hpp"
 #include "strobe/tensor.hpp"
 
 namespace strobe::tool {
@@ -36,6 +38,25 @@ std::int64_t sum(std::initializer_list<std::int64_t> parts) {
     if (__builtin_add_overflow(result, part, &result)) return kMost;
   }
   return result;
+}
+
+/// Bytes of a tensor [batch, heads, queries, keys] with values of its own along these axes.
+std::int64_t pair_bytes(const Problem& p, const PairAxes& axes, DType dtype) {
+  if (!axes.given) return 0;
+  return product({axes.batch ? p.batch : 1, axes.heads ? p.num_heads : 1,
+                  axes.queries ? p.seqlen_q : 1, axes.keys ? p.seqlen_k : 1, size_of(dtype)});
+}
+
+/// What masks and scores take from memory.
+std::int64_t pair_bytes(const Problem& p) {
+  const auto blocks = [](std::int64_t length, std::int64_t block) {
+    return block > 0 ? length / block + 1 : 0;
+  };
+  const std::int64_t intervals = p.intervals == Intervals::none ? 0 : 2 * size_of(DType::i32);
+  return sum({pair_bytes(p, p.bias, p.bias_dtype), pair_bytes(p, p.allowed, DType::boolean),
+              product({p.batch, p.num_heads, p.seqlen_q, intervals}),
+              product({p.batch, p.num_heads, blocks(p.seqlen_q, p.mask.block_q),
+                       blocks(p.seqlen_k, p.mask.block_k)})});
 }
 
 double unit_of(std::string_view unit) {
@@ -106,8 +127,22 @@ std::int64_t parse_bytes(const std::string& text) {
   return static_cast<std::int64_t>(bytes);
 }
 
+ExtraBytes plan_bytes(const Where& where) {
+  const PlanOptions options{.threads = where.thread_count(), .backend = where.backend};
+  return [options](const Problem& problem) -> std::int64_t {
+    if (options.backend == "reference") return 0;
+    try {
+      return static_cast<std::int64_t>(Plan(problem, options).workspace_bytes());
+    } catch (const Error& error) {
+      if (error.code() == Code::device) throw;
+      return kMost;
+    }
+  };
+}
+
 std::int64_t tensor_bytes(const Problem& p) {
-  return sum({product({p.batch, p.seqlen_q, p.num_heads, p.head_dim, size_of(p.dtype)}),
+  return sum({pair_bytes(p),
+              product({p.batch, p.seqlen_q, p.num_heads, p.head_dim, size_of(p.dtype)}),
               product({p.batch, p.seqlen_k, p.num_heads_kv, p.head_dim, size_of(p.dtype)}),
               product({p.batch, p.seqlen_k, p.num_heads_kv, p.head_dim_v, size_of(p.dtype)}),
               product({p.batch, p.seqlen_q, p.num_heads, p.head_dim_v, size_of(p.o_dtype)}),

@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 
+#include "options.hpp"
 #include "strobe/problem.hpp"
 
 namespace strobe::tool {
@@ -13,12 +14,16 @@ namespace strobe::tool {
 /// Reads "16GiB", "1.5GiB", "800MB", "4096". Throws Error(invalid_argument).
 std::int64_t parse_bytes(const std::string& text);
 
-/// Bytes of q, k, v, o and lse of the problem, all lengths at their longest. The largest int64
-/// where that overflows.
+/// Bytes of q, k, v, o and lse of the problem and of what its masks and scores take from memory,
+/// all lengths at their longest. The largest int64 where that overflows.
 std::int64_t tensor_bytes(const Problem& problem);
 
 /// Bytes beside the tensors that a way of computing needs.
 using ExtraBytes = std::function<std::int64_t(const Problem&)>;
+
+/// The workspace of a plan; none for the reference. A size that no kernel takes does not fit: the
+/// largest int64. Throws Error(device) where the machine lacks the backend.
+ExtraBytes plan_bytes(const Where& where);
 
 /// The problem with the longest sequences that fit: seqlen_q and seqlen_k grow together where they
 /// are equal, else seqlen_k alone. seqlen_k = 0 when not even one key fits.

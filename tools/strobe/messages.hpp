@@ -46,6 +46,7 @@ inline constexpr std::array kMessages{
     Message{"bench-suite", Code::invalid_argument},
     Message{"bench-compare", Code::invalid_argument},
     Message{"memory-size", Code::invalid_argument},
+    Message{"memory-case", Code::out_of_memory},
 };
 
 /// A row of kMessages; an id that is not in the table does not compile.

@@ -2,6 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runner.hpp"
 
+#include <fmt/core.h>
+
+#include "api/memory.hpp"
 #include "api/validate.hpp"
 #include "reference/forward.hpp"
 
@@ -20,7 +23,8 @@ ForwardRunner::ForwardRunner(const Problem& problem, const Where& where) : probl
   kernel_ = plan_->kernel();
   backend_ = kernel_.substr(0, kernel_.find(' '));
   if (threads_ > 1) pool_ = std::make_unique<ThreadPool>(threads_);
-  workspace_.resize(plan_->workspace_bytes());
+  api::with_memory_for(fmt::format("a workspace of {} bytes", plan_->workspace_bytes()),
+                       "strobe::Plan", [this] { workspace_.resize(plan_->workspace_bytes()); });
 }
 
 void ForwardRunner::run(const ForwardTensors& tensors) {

@@ -103,14 +103,19 @@ STROBE_NOINLINE void drop(const Draws& draws, std::int64_t first_row, std::int64
   static_assert(kDropoutCell % C::kLanes == 0 && C::kChunk == kDropoutCell);
   for (int i = 0; i < runs.count; ++i) {
     const Run& run = runs.run[i];
-    for (int key = run.begin; key < run.end; key += C::kChunk)
+    for (int key = run.begin; key < run.end; key += C::kChunk) {
+      CellWords cell;
+      std::int64_t drawn = -1;  // lane groups of fewer than 16 rows share a cell
       for (int g = run.group; g < run.group + run.groups; ++g) {
         const std::int64_t row = first_row + g * C::kLanes;
-        CellWords cell;
-        cell.draw(draws, row / kDropoutCell, (block_begin + key) / kDropoutCell);
+        if (row / kDropoutCell != drawn) {
+          drawn = row / kDropoutCell;
+          cell.draw(draws, drawn, (block_begin + key) / kDropoutCell);
+        }
         drop_cell<C>(cell, draws.threshold, static_cast<int>(row % kDropoutCell),
                      p + key / C::kPerWord * C::kTileQ + g * C::kLanes);
       }
+    }
   }
 }
 

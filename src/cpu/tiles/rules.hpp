@@ -103,12 +103,13 @@ struct RuleTile {
   /// Applies the rules and finds the row maxima anew.
   STROBE_NOINLINE void apply(const Runs& runs, Real* row_max) const {
     for (int lane = 0; lane < C::kTileQ; lane += C::kLanes) {
+      const Group group = group_of(lane);
       Vec most = C::Isa::set(C::kMasked);
       for (int i = 0; i < runs.count; ++i) {
         const Run& run = runs.run[i];
         if (!run.covers(lane / C::kLanes)) continue;
-        for (int key = run.begin; key < run.end; key += C::kLanes)
-          most = block(run, lane, key, most);
+        most = C::Isa::max(most, rules.additive || run.blocks ? choose<true>(run, group)
+                                                              : choose<false>(run, group));
       }
       C::Isa::store(row_max + lane, most);
     }
@@ -117,11 +118,32 @@ struct RuleTile {
  private:
   static constexpr Real kHidden = -std::numeric_limits<Real>::infinity();
 
-  STROBE_INLINE Vec cap(Vec x) const {
-    if constexpr (std::is_same_v<Real, double>)
-      return capped_exactly<C>(x, rules.cap);
-    else
-      return capped(x, rules.cap);
+  /// A lane group, and where its rows lie in what the rules read: found once for all keys.
+  struct Group {
+    int lane = 0;
+    const std::byte* bias[C::kLanes] = {};  // of the tile's first key
+    const std::uint8_t* allowed[C::kLanes] = {};
+    alignas(64) Real position[C::kLanes] = {};  // relative to the tile's first key
+  };
+
+  STROBE_INLINE Group group_of(int lane) const {
+    Group group;
+    group.lane = lane;
+    const std::int64_t index = task.sequence.index, bias_size = p.bias.dtype == DType::f32
+                                                                    ? sizeof(float)
+                                                                    : sizeof(typename C::Element);
+    for (int i = 0; i < C::kLanes; ++i) {
+      const std::int64_t at = row(lane + i);
+      if (p.bias.given())
+        group.bias[i] = static_cast<const std::byte*>(p.bias.data) +
+                        p.bias.offset(index, task.head, at, block_begin) * bias_size;
+      if (p.allowed.given())
+        group.allowed[i] = static_cast<const std::uint8_t*>(p.allowed.data) +
+                           p.allowed.offset(index, task.head, at, block_begin);
+      group.position[i] =
+          static_cast<Real>(p.mask.position(at, task.sequence.lengths) - block_begin);
+    }
+    return group;
   }
 
   /// Lanes behind the last row repeat it.
@@ -129,87 +151,112 @@ struct RuleTile {
     return rows.first_row + (lane < rows.count ? lane : rows.count - 1);
   }
 
-  /// kLanes keys from `key` on for one lane group; returns the larger of their maxima and `most`.
-  STROBE_INLINE Vec block(const Run& run, int lane, int key, Vec most) const {
-    Vec additive[C::kLanes];
-    const bool adds = rules.additive || run.blocks;
-    if (adds) load_additive(lane, key, run.blocks, additive);
-    alignas(64) Real position[C::kLanes];
-    if (rules.alibi)
-      for (int i = 0; i < C::kLanes; ++i)
-        position[i] =
-            static_cast<Real>(p.mask.position(row(lane + i), task.sequence.lengths) - block_begin);
-    for (int j = 0; j < C::kLanes; ++j) {
-      Real* const at = s + (key + j) * C::kTileQ + lane;
-      Vec x = C::Isa::load(at);
-      if (rules.cap != 0) x = cap(x);
-      if (adds) x = C::Isa::add(x, additive[j]);
-      if (rules.alibi) {
-        const Vec ahead =
-            C::Isa::sub(C::Isa::load(position), C::Isa::set(static_cast<Real>(key + j)));
-        const Vec distance = C::Isa::max(ahead, C::Isa::sub(C::Isa::zero(), ahead));
-        x = C::Isa::sub(x, C::Isa::mul(distance, C::Isa::set(rules.slope)));
+  template <bool kAdds>
+  STROBE_INLINE Vec choose(const Run& run, const Group& group) const {
+    if (rules.cap != 0)
+      return rules.alibi ? keys<kAdds, true, true>(run, group)
+                         : keys<kAdds, true, false>(run, group);
+    return rules.alibi ? keys<kAdds, false, true>(run, group)
+                       : keys<kAdds, false, false>(run, group);
+  }
+
+  /// The keys of a run for one lane group; returns their maxima. What there is to do is known at
+  /// compile time: asking at every key costs 8 to 18 % of the whole (bench/notes.md).
+  template <bool kAdds, bool kCap, bool kAlibi>
+  STROBE_NOINLINE Vec keys(const Run& run, const Group& group) const {
+    const Vec masked = C::Isa::set(C::kMasked), least = C::Isa::set(C::kLeastScore);
+    Vec most = masked;
+    for (int first = run.begin; first < run.end; first += C::kLanes) {
+      Vec additive[C::kLanes];
+      if constexpr (kAdds) load_additive(group, first, run.blocks, additive);
+      STROBE_UNROLL(8)
+      for (int j = 0; j < C::kLanes; ++j) {
+        Real* const at = s + (first + j) * C::kTileQ + group.lane;
+        Vec x = C::Isa::load(at);
+        if constexpr (kCap) x = cap(x);
+        if constexpr (kAdds) x = C::Isa::fma(additive[j], C::Isa::set(rules.unit), x);
+        if constexpr (kAlibi) x = C::Isa::sub(x, alibi(group, first + j));
+        x = C::Isa::max(least, x);
+        if constexpr (kAdds)
+          x = C::Isa::select(C::Isa::equal(additive[j], C::Isa::set(kHidden)), masked, x);
+        if (run.masked) x = C::Isa::select(visible<C>(limits, group.lane, first + j), x, masked);
+        C::Isa::store(at, x);
+        most = C::Isa::max(most, x);
       }
-      x = C::Isa::max(C::Isa::set(C::kLeastScore), x);
-      if (adds)
-        x = C::Isa::select(C::Isa::equal(additive[j], C::Isa::set(kHidden)),
-                           C::Isa::set(C::kMasked), x);
-      if (run.masked)
-        x = C::Isa::select(visible<C>(limits, lane, key + j), x, C::Isa::set(C::kMasked));
-      C::Isa::store(at, x);
-      most = C::Isa::max(most, x);
     }
     return most;
   }
 
-  /// What is added to the scores of kLanes keys from `key` on, one vector of rows a key; -inf where
-  /// the pair is masked. Rows are read as they lie and transposed.
-  STROBE_INLINE void load_additive(int lane, int key, bool blocks, Vec* columns) const {
-    const std::int64_t first = block_begin + key;
-    const std::int64_t left = task.sequence.lengths.k - first;
+  STROBE_INLINE Vec cap(Vec x) const {
+    if constexpr (std::is_same_v<Real, double>)
+      return capped_exactly<C>(x, rules.cap);
+    else
+      return capped(x, rules.cap);
+  }
+
+  /// The slope times |position - key|.
+  STROBE_INLINE Vec alibi(const Group& group, int key) const {
+    const Vec ahead =
+        C::Isa::sub(C::Isa::load(group.position), C::Isa::set(static_cast<Real>(key)));
+    const Vec distance = C::Isa::max(ahead, C::Isa::sub(C::Isa::zero(), ahead));
+    return C::Isa::mul(distance, C::Isa::set(rules.slope));
+  }
+
+  /// The bias of kLanes keys from `key` on, one vector of rows a key; -inf where the pair is
+  /// masked. Rows are read as they lie and transposed.
+  STROBE_INLINE void load_additive(const Group& group, int key, bool blocks, Vec* columns) const {
+    const std::int64_t left = task.sequence.lengths.k - block_begin - key;
     const int count = static_cast<int>(left < 0 ? 0 : left < C::kLanes ? left : C::kLanes);
-    for (int i = 0; i < C::kLanes; ++i) {
-      columns[i] = bias_row(row(lane + i), first, count);
-      if (p.allowed.given() || blocks)
-        columns[i] = masked_row(columns[i], row(lane + i), {first, first + count}, blocks);
-    }
+    if (!p.bias.given())
+      for (int i = 0; i < C::kLanes; ++i) columns[i] = C::Isa::zero();
+    else if (p.bias.dtype == DType::f32)
+      load_bias<float>(group, key, count, columns);
+    else
+      load_bias<typename C::Element>(group, key, count, columns);
+    if (p.allowed.given())
+      for (int i = 0; i < C::kLanes; ++i)
+        columns[i] = C::Isa::select(allowed(group.allowed[i] + key * p.allowed.key, count),
+                                    columns[i], C::Isa::set(kHidden));
+    if (blocks)
+      for (int i = 0; i < C::kLanes; ++i)
+        columns[i] = without_hidden(columns[i], row(group.lane + i), block_begin + key, count);
     C::Isa::transpose(columns);
   }
 
-  /// kLanes values of a row of the bias, in the kernel's units; 0 past `count`.
-  STROBE_INLINE Vec bias_row(std::int64_t row, std::int64_t key, int count) const {
-    if (!p.bias.given()) return C::Isa::zero();
-    const std::int64_t offset = p.bias.offset(task.sequence.index, task.head, row, key);
-    const Vec values =
-        p.bias.dtype == DType::f32
-            ? bias_values(static_cast<const float*>(p.bias.data) + offset, count)
-            : bias_values(static_cast<const typename C::Element*>(p.bias.data) + offset, count);
-    return C::Isa::mul(values, C::Isa::set(rules.unit));
-  }
+  /// kLanes values of each row of the bias; 0 past `count`.
   template <class T>
-  STROBE_INLINE Vec bias_values(const T* from, int count) const {
-    if (p.bias.key != 0) return C::Isa::load_row(from, count);
-    alignas(64) Real one[C::kLanes];
-    C::Isa::store(one, C::Isa::load_row(from, count < 1 ? count : 1));
-    return C::Isa::set(one[0]);
+  STROBE_INLINE void load_bias(const Group& group, int key, int count, Vec* columns) const {
+    if (p.bias.key == 0) {
+      alignas(64) Real one[C::kLanes];
+      for (int i = 0; i < C::kLanes; ++i) {
+        const auto* const from = reinterpret_cast<const T*>(group.bias[i]);
+        C::Isa::store(one, C::Isa::load_row(from, count < 1 ? count : 1));
+        columns[i] = C::Isa::set(one[0]);
+      }
+      return;
+    }
+    if (count == C::kLanes) {
+      STROBE_UNROLL(16)
+      for (int i = 0; i < C::kLanes; ++i)
+        columns[i] = C::Isa::load_row(reinterpret_cast<const T*>(group.bias[i]) + key, C::kLanes);
+      return;
+    }
+    for (int i = 0; i < C::kLanes; ++i)
+      columns[i] = C::Isa::load_row(reinterpret_cast<const T*>(group.bias[i]) + key, count);
   }
 
-  /// x where the row may see a key, -inf elsewhere: `allowed`, and the block map where it is mixed.
-  STROBE_INLINE Vec masked_row(Vec x, std::int64_t row, Range keys, bool blocks) const {
-    const int count = static_cast<int>(keys.end - keys.begin);
-    if (p.allowed.given()) {
-      const auto* bytes = static_cast<const std::uint8_t*>(p.allowed.data) +
-                          p.allowed.offset(task.sequence.index, task.head, row, keys.begin);
-      std::uint8_t copy[C::kLanes] = {};  // at the end of a sequence, or one for all
-      if (p.allowed.key == 0 || count < C::kLanes) {
-        for (int i = 0; i < count; ++i) copy[i] = bytes[i * p.allowed.key];
-        bytes = copy;
-      }
-      x = C::Isa::select(C::Isa::nonzero(bytes), x, C::Isa::set(kHidden));
-    }
-    if (!blocks) return x;
+  /// Which of kLanes keys a row of `allowed` lets through; bytes past `count` are not read.
+  STROBE_INLINE BitsOf<C> allowed(const std::uint8_t* bytes, int count) const {
+    if (p.allowed.key != 0 && count == C::kLanes) return C::Isa::nonzero(bytes);
+    std::uint8_t copy[C::kLanes] = {};  // at the end of a sequence, or one for all
+    for (int i = 0; i < count; ++i) copy[i] = bytes[i * p.allowed.key];
+    return C::Isa::nonzero(copy);
+  }
+
+  /// x, and -inf for the keys that the block map hides from the row.
+  STROBE_INLINE Vec without_hidden(Vec x, std::int64_t row, std::int64_t key, int count) const {
     alignas(64) Real hidden[C::kLanes];
-    const std::uint32_t bits = hidden_keys(p, task, row, keys);
+    const std::uint32_t bits = hidden_keys(p, task, row, {key, key + count});
     for (int i = 0; i < C::kLanes; ++i) hidden[i] = (bits >> i & 1) != 0 ? kHidden : Real(0);
     const Vec mask = C::Isa::load(hidden);
     return C::Isa::select(C::Isa::equal(mask, C::Isa::zero()), x, mask);

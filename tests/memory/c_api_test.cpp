@@ -1,0 +1,91 @@
+// Every allocation of the C interface's calls is made to fail: a code, a message, no leak.
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "failing_memory.hpp"
+#include "strobe/strobe.h"
+
+namespace strobe {
+namespace {
+
+using testing::Fails;
+
+/// Fails allocation 1, 2, ... of `call`, once and for good, until none is left to fail. Returns how
+/// many ended in STROBE_OUT_OF_MEMORY; any other code but STROBE_OK is a failure.
+int fail_each(const std::function<strobe_code()>& call) {
+  EXPECT_EQ(call(), STROBE_OK) << strobe_last_error();
+  int failures = 0;
+  for (long nth = 1; nth < 1000; ++nth)
+    for (const Fails fails : {Fails::from_then_on, Fails::once}) {
+      strobe_code code = STROBE_OK;
+      bool failed = false;
+      const long before = testing::live_allocations();
+      {
+        const testing::FailingMemory memory(nth, fails);
+        code = call();
+        failed = testing::FailingMemory::happened();
+      }
+      EXPECT_EQ(testing::live_allocations(), before) << "allocation " << nth;
+      if (!failed) return failures;
+      if (code == STROBE_OK) continue;
+      ++failures;
+      EXPECT_EQ(code, STROBE_OUT_OF_MEMORY) << strobe_last_error();
+      EXPECT_GT(std::string(strobe_last_error()).size(), 20U);
+    }
+  ADD_FAILURE() << "a call with 1000 allocations";
+  return failures;
+}
+
+TEST(OutOfMemoryInC, Forward) {
+  std::vector<float> in(40 * 8, 0.5F), o(in.size(), 7.0F);
+  const std::array<std::int64_t, 4> shape{1, 40, 1, 8};
+  strobe_forward_args args{};
+  ASSERT_EQ(strobe_forward_args_init(&args, sizeof args), STROBE_OK);
+  for (strobe_tensor* tensor : {&args.q, &args.k, &args.v})
+    strobe_tensor_init(tensor, in.data(), STROBE_DTYPE_F32, 4, shape.data());
+  strobe_tensor_init(&args.o, o.data(), STROBE_DTYPE_F32, 4, shape.data());
+  EXPECT_GT(fail_each([&] {
+              std::fill(o.begin(), o.end(), 7.0F);
+              const strobe_code code = strobe_forward(&args, nullptr);
+              const float expected = code == STROBE_OK ? 0.5F : 7.0F;
+              const bool right = std::all_of(o.begin(), o.end(), [&](float x) {
+                return x > expected - 1e-3F && x < expected + 1e-3F;
+              });
+              return right ? code : STROBE_DEVICE;
+            }),
+            1);
+}
+
+TEST(OutOfMemoryInC, PlansPoolsAndTexts) {
+  EXPECT_GT(fail_each([] {
+              strobe_plan* plan = nullptr;
+              const strobe_code code = strobe_plan_create_from_case("h1 q8 d8", nullptr, &plan);
+              strobe_plan_destroy(plan);
+              return code;
+            }),
+            2);
+  EXPECT_GT(fail_each([] {
+              strobe_pool* pool = nullptr;
+              const strobe_code code = strobe_pool_create(2, &pool);
+              strobe_pool_destroy(pool);
+              return code;
+            }),
+            2);
+  EXPECT_GT(fail_each([] {
+              char* text = nullptr;
+              const strobe_code code = strobe_explain("h1 q8 d8", nullptr, &text);
+              strobe_string_destroy(text);
+              return code;
+            }),
+            2);
+}
+
+}  // namespace
+}  // namespace strobe
