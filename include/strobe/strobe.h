@@ -246,6 +246,54 @@ STROBE_API const char* strobe_plan_case(const strobe_plan* plan);
 STROBE_API strobe_code strobe_plan_run(const strobe_plan* plan, const strobe_forward_args* args,
                                        const strobe_exec* exec);
 
+// ---- masks in memory ----------------------------------------------------------------------------
+
+/// Which keys the rows of one sequence, or of one head of it, may see: those that mask, documents
+/// and prefixes all show. In a tensor for several sequences or heads, key_begin and key_end point
+/// to the part of this one. The options of strobe_forward_args act as well: what one of the two
+/// hides the other does not show.
+typedef struct strobe_key_intervals {
+  int64_t struct_size;
+  const strobe_options* options;  ///< only their mask counts; it has no sink tokens and no blocks,
+                                  ///< and its align says where the rows sit; null: all keys
+  int32_t* key_begin;             ///< written: [seqlen_q]: the first key seen
+  int32_t* key_end;               ///< written: [seqlen_q]: one past the last key seen
+  int64_t seqlen_q;               ///< how many queries the sequence has
+  int64_t seqlen_k;               ///< how many keys
+  int64_t num_documents;          ///< how many documents cu_seqlens has
+  const int32_t* cu_seqlens;      ///< [num_documents + 1]: rows see keys of their own document, at
+                                  ///< positions [cu[d], cu[d + 1]), or none; null: no documents
+  const int32_t* prefixes;        ///< [num_documents]: documents are causal but for their first
+                                  ///< prefixes[d] keys, which all their rows see; null: not causal
+} strobe_key_intervals;
+
+/// As strobe_options_init, with `sizeof(strobe_key_intervals)`.
+STROBE_API strobe_code strobe_key_intervals_init(strobe_key_intervals* intervals,
+                                                 int64_t struct_size);
+/// Writes key_begin and key_end. STROBE_INVALID_ARGUMENT: a size below 0 or beyond i32, a mask that
+/// one interval a row cannot say, cu_seqlens that fall or pass seqlen_k, a negative prefix,
+/// prefixes without documents, or a null pointer where numbers are needed.
+STROBE_API strobe_code strobe_fill_key_intervals(const strobe_key_intervals* intervals);
+
+/// cu_seqlens, [count + 1], of `count` documents or packed sequences that lie one after the other,
+/// from their lengths, [count]. STROBE_INVALID_ARGUMENT: a negative length, a sum beyond i32.
+STROBE_API strobe_code strobe_cu_seqlens_of_lengths(const int32_t* lengths, int64_t count,
+                                                    int32_t* cu_seqlens);
+/// The same from one id for each token, [count], any number: a document is a run of equal ids, and
+/// none may come back after another. Writes *num_documents, and that many entries and one more of
+/// cu_seqlens, which has `room` for so many; count + 1 always suffice. STROBE_INVALID_ARGUMENT: an
+/// id that comes back, too little room. Allocates 4 bytes a document.
+STROBE_API strobe_code strobe_cu_seqlens_of_ids(const int32_t* ids, int64_t count,
+                                                int32_t* cu_seqlens, int64_t room,
+                                                int64_t* num_documents);
+
+/// Writes `allowed`, bool [1, 1, count, seqlen_k] row-major, for a tree of `count` drafted tokens
+/// that are the last of seqlen_k keys. Token i sees the context before them, itself, and its
+/// parent, that one's parent and so on. parents[i], of [count], is a token before i, or -1 for one
+/// that follows the context. STROBE_INVALID_ARGUMENT: any other parent, fewer keys than tokens.
+STROBE_API strobe_code strobe_fill_draft_tree(const int32_t* parents, int64_t count,
+                                              int64_t seqlen_k, uint8_t* allowed);
+
 // ---- words --------------------------------------------------------------------------------------
 
 /// What a plan for this case would do and why: kernel, tiles, workspace, cost, and why every other

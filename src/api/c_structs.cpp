@@ -153,23 +153,6 @@ Score read_score(const strobe_options& given, const char* where) {
   return score;
 }
 
-Options read_options(const strobe_options* options, const char* where) {
-  strobe_options given;
-  read_struct(options, &given, kOptionsKind, where);
-  check_reserved(given.reserved, "options", where);
-  check_value({"options", "determinism", given.determinism, STROBE_DETERMINISM_RUN_TO_RUN}, where);
-  return {.mask = read_mask(given, where),
-          .score = read_score(given, where),
-          .dropout = {.probability = given.dropout_probability,
-                      .seed = given.dropout_seed,
-                      .offset = given.dropout_offset},
-          .determinism = given.determinism == STROBE_DETERMINISM_RUN_TO_RUN
-                             ? Determinism::run_to_run
-                             : Determinism::batch_invariant,
-          .max_seqlen_q = given.max_seqlen_q,
-          .max_seqlen_k = given.max_seqlen_k};
-}
-
 }  // namespace
 
 // The first version ends with the member that is named here; those appended later stand after it.
@@ -179,6 +162,7 @@ const StructKind kOptionsKind = STROBE_KIND("options", strobe_options, reserved)
 const StructKind kForwardKind = STROBE_KIND("args", strobe_forward_args, dropout_state);
 const StructKind kExecKind = STROBE_KIND("exec", strobe_exec, workspace_bytes);
 const StructKind kPlanOptionsKind = STROBE_KIND("options", strobe_plan_options, reserved);
+const StructKind kKeyIntervalsKind = STROBE_KIND("intervals", strobe_key_intervals, prefixes);
 #undef STROBE_KIND
 
 void check_pointer(const void* pointer, const char* name, const char* to, const char* where) {
@@ -226,6 +210,23 @@ void check_c_rank(const strobe_tensor& tensor, const char* name, const char* whe
          {name, ".rank is 0 and ", name, ".data is not null; give a rank of 1 to ", Shape::kMaxRank,
           ", or null for no tensor"});
   }
+}
+
+Options read_options(const strobe_options* options, const char* where) {
+  strobe_options given;
+  read_struct(options, &given, kOptionsKind, where);
+  check_reserved(given.reserved, "options", where);
+  check_value({"options", "determinism", given.determinism, STROBE_DETERMINISM_RUN_TO_RUN}, where);
+  return {.mask = read_mask(given, where),
+          .score = read_score(given, where),
+          .dropout = {.probability = given.dropout_probability,
+                      .seed = given.dropout_seed,
+                      .offset = given.dropout_offset},
+          .determinism = given.determinism == STROBE_DETERMINISM_RUN_TO_RUN
+                             ? Determinism::run_to_run
+                             : Determinism::batch_invariant,
+          .max_seqlen_q = given.max_seqlen_q,
+          .max_seqlen_k = given.max_seqlen_k};
 }
 
 ForwardCall read_forward(const strobe_forward_args* args, const char* where) {

@@ -41,7 +41,10 @@ void init_struct(void* given, std::int64_t size, const StructKind& kind, const c
 /// is zero, which is off; what a newer one has beyond must be.
 void read_struct(const void* given, void* known, const StructKind& kind, const char* where);
 
-extern const StructKind kOptionsKind, kForwardKind, kExecKind, kPlanOptionsKind;
+extern const StructKind kOptionsKind, kForwardKind, kExecKind, kPlanOptionsKind, kKeyIntervalsKind;
+
+/// What meaning; `options` is not null.
+Options read_options(const strobe_options* options, const char* where);
 
 /// A forward call; of its numbers nothing is checked here but what C++ cannot say wrong. Allocates
 /// nothing unless it throws.

@@ -107,6 +107,7 @@ inline constexpr Message kMessages[] = {
     {"c-unknown", Code::unsupported},
     {"c-rank", Code::invalid_argument},
     {"c-flag", Code::invalid_argument},
+    {"c-count", Code::invalid_argument},
     {"c-executor", Code::invalid_argument},
     {"c-workspace", Code::invalid_argument},
     {"c-memory", Code::out_of_memory},

@@ -84,6 +84,8 @@ const char* const kCases[] = {
     "b2 h2 q50 d16 seqlens softcap=5 determinism=run_to_run",
     "b2 h2 q40 d16 alibi bias=1,h,q,k:f32 bf16 sink_logits",
     "b2 h2 q64 d16 allowed=b,1,q,k intervals blocks=16/32 dropout=0.2,7,3",
+    "b2 h4/2 q70 k130 d16/24 f64 causal window=40,3 alibi sink_logits",
+    "b2 h2 q90 k60 d40 f64 o=f32 varlen bias=b,h,q,k dropout=0.2,7,3",
     "h1 q0 d8",
 };
 INSTANTIATE_TEST_SUITE_P(Cases, CForward, ::testing::ValuesIn(kCases),
@@ -101,6 +103,31 @@ TEST(CForwardNumbers, DropoutStateComesFromMemory) {
   call.options.dropout_seed = 1;
   ASSERT_EQ(call.forward(), STROBE_OK) << strobe_last_error();
   EXPECT_EQ(std::vector<float>(call.memory.begin() + 32, call.memory.begin() + 40), expected);
+}
+
+/// The slopes and sink logits of f64 may be f32.
+TEST(CForwardNumbers, F64TakesSlopesAndSinkLogitsOfBothTypes) {
+  CaseCall call("b2 h4/2 q70 k130 d16 f64 causal alibi sink_logits");
+  for (const DType dtype : {DType::f64, DType::f32}) {
+    for (const char* const name : {"alibi_slopes", "sink_logits"}) {
+      harness::HostTensor& drawn = call.in.at(name);
+      harness::HostTensor taken(dtype, drawn.shape());
+      for (std::int64_t h = 0; h < 4; ++h) taken.set({h}, drawn.get({h}));
+      drawn = std::move(taken);
+    }
+    harness::TensorMap expected = harness::output_tensors(call.problem, call.in);
+    ASSERT_EQ(expected.at("lse").dtype(), DType::f64);
+    strobe::forward(harness::forward_tensors(call.in, expected), call.options);
+    harness::TensorMap out = harness::output_tensors(call.problem, call.in);
+    strobe_forward_args args = c_args(harness::forward_tensors(call.in, out));
+    ASSERT_EQ(args.sink_logits.dtype, static_cast<strobe_dtype>(dtype));
+    ASSERT_EQ(args.lse.dtype, STROBE_DTYPE_F64);
+    const strobe_options options = c_options(call.options);
+    args.options = &options;
+    ASSERT_EQ(strobe_forward(&args, nullptr), STROBE_OK) << strobe_last_error();
+    EXPECT_TRUE(same_bits(out.at("o"), expected.at("o"))) << name_of(dtype);
+    EXPECT_TRUE(same_bits(out.at("lse"), expected.at("lse"))) << name_of(dtype);
+  }
 }
 
 TEST(CForwardNumbers, LongestLengthsAreThePlans) {

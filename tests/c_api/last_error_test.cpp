@@ -122,6 +122,17 @@ TEST(CLastError, SurvivesOutOfMemoryInStrings) {
       "strobe_explain: an allocation failed; free memory and call again [c-memory]");
 }
 
+TEST(CLastError, SurvivesOutOfMemoryInHelpers) {
+  expect_survives(
+      [] {
+        const std::int32_t ids[] = {1, 2, 3, 4, 5};
+        std::int32_t cu_seqlens[6];
+        std::int64_t num_documents = 0;
+        return strobe_cu_seqlens_of_ids(ids, 5, cu_seqlens, 6, &num_documents);
+      },
+      "strobe_cu_seqlens_of_ids: an allocation failed; free memory and call again [c-memory]");
+}
+
 /// A message that there is no memory for: its place is taken by one that needs none.
 TEST(CLastError, SurvivesOutOfMemoryInAnError) {
   allocations_left = 0;

@@ -219,6 +219,117 @@ const CProvocation kThrough[] = {
 INSTANTIATE_TEST_SUITE_P(Through, CMessage, ::testing::ValuesIn(kThrough),
                          [](const auto& info) { return info.param.name; });
 
+/// Intervals of 2 queries among 3 keys, in one document.
+strobe_code intervals_with(void (*spoil)(strobe_key_intervals&)) {
+  std::int32_t key_begin[2], key_end[2];
+  const std::int32_t cu_seqlens[] = {0, 3}, prefixes[] = {1};
+  strobe_key_intervals intervals;
+  strobe_key_intervals_init(&intervals, sizeof intervals);
+  intervals.key_begin = key_begin;
+  intervals.key_end = key_end;
+  intervals.seqlen_q = 2;
+  intervals.seqlen_k = 3;
+  intervals.num_documents = 1;
+  intervals.cu_seqlens = cu_seqlens;
+  intervals.prefixes = prefixes;
+  spoil(intervals);
+  return strobe_fill_key_intervals(&intervals);
+}
+
+const CProvocation kHelpers[] = {
+    {"NoIntervals", [] { return strobe_fill_key_intervals(nullptr); },
+     "strobe_fill_key_intervals: intervals is null and must point to a strobe_key_intervals "
+     "[c-null]"},
+    {"IntervalsNeverInitialised",
+     [] { return intervals_with([](strobe_key_intervals& i) { i.struct_size = 0; }); },
+     "strobe_fill_key_intervals: intervals.struct_size is 0; it is from 72 to 65536, and "
+     "strobe_key_intervals_init sets it [c-struct-size]"},
+    {"QueriesBelowNone",
+     [] { return intervals_with([](strobe_key_intervals& i) { i.seqlen_q = -1; }); },
+     "strobe_fill_key_intervals: intervals.seqlen_q is -1; it counts what lies in memory, so give "
+     "0 or more [c-count]"},
+    {"DocumentsBelowNone",
+     [] { return intervals_with([](strobe_key_intervals& i) { i.num_documents = -2; }); },
+     "strobe_fill_key_intervals: intervals.num_documents is -2; it counts what lies in memory, so "
+     "give 0 or more [c-count]"},
+    {"NoPlaceForBegins",
+     [] { return intervals_with([](strobe_key_intervals& i) { i.key_begin = nullptr; }); },
+     "strobe_fill_key_intervals: intervals.key_begin is null and must point to a number for each "
+     "query [c-null]"},
+    {"NoPlaceForEnds",
+     [] { return intervals_with([](strobe_key_intervals& i) { i.key_end = nullptr; }); },
+     "strobe_fill_key_intervals: intervals.key_end is null and must point to a number for each "
+     "query [c-null]"},
+    {"PrefixesWithoutDocuments",
+     [] {
+       return intervals_with([](strobe_key_intervals& i) {
+         i.num_documents = 0;
+         i.cu_seqlens = nullptr;
+       });
+     },
+     "strobe_fill_key_intervals: intervals.cu_seqlens is null and must point to a number for each "
+     "document and one more [c-null]"},
+    {"LengthsBelowNone",
+     [] {
+       std::int32_t cu_seqlens = 0;
+       return strobe_cu_seqlens_of_lengths(nullptr, -1, &cu_seqlens);
+     },
+     "strobe_cu_seqlens_of_lengths: count is -1; it counts what lies in memory, so give 0 or more "
+     "[c-count]"},
+    {"NoLengths",
+     [] {
+       std::int32_t cu_seqlens[3];
+       return strobe_cu_seqlens_of_lengths(nullptr, 2, cu_seqlens);
+     },
+     "strobe_cu_seqlens_of_lengths: lengths is null and must point to a number for each document "
+     "[c-null]"},
+    {"NoPlaceForLengths", [] { return strobe_cu_seqlens_of_lengths(nullptr, 0, nullptr); },
+     "strobe_cu_seqlens_of_lengths: cu_seqlens is null and must point to a number for each "
+     "document and one more [c-null]"},
+    {"RoomBelowNone",
+     [] {
+       std::int64_t num_documents = 0;
+       return strobe_cu_seqlens_of_ids(nullptr, 0, nullptr, -1, &num_documents);
+     },
+     "strobe_cu_seqlens_of_ids: room is -1; it counts what lies in memory, so give 0 or more "
+     "[c-count]"},
+    {"NoPlaceForTheNumber",
+     [] {
+       std::int32_t cu_seqlens = 0;
+       return strobe_cu_seqlens_of_ids(nullptr, 0, &cu_seqlens, 1, nullptr);
+     },
+     "strobe_cu_seqlens_of_ids: num_documents is null and must point to a place for the result "
+     "[c-null]"},
+    {"NoRoom",
+     [] {
+       std::int64_t num_documents = 0;
+       return strobe_cu_seqlens_of_ids(nullptr, 0, nullptr, 0, &num_documents);
+     },
+     "strobe::cu_seqlens_of_ids: cu_seqlens has 0 entries for 0 documents; it takes one more than "
+     "there are documents [cu-seqlens-shape]"},
+    {"TreeWithoutAllowed",
+     [] {
+       const std::int32_t parents[] = {-1, 0};
+       return strobe_fill_draft_tree(parents, 2, 5, nullptr);
+     },
+     "strobe_fill_draft_tree: allowed is null and must point to a byte for each token and key "
+     "[c-null]"},
+    {"TreeOfKeysBelowNone", [] { return strobe_fill_draft_tree(nullptr, 0, -1, nullptr); },
+     "strobe_fill_draft_tree: seqlen_k is -1; it counts what lies in memory, so give 0 or more "
+     "[c-count]"},
+    {"TreeBeyondI64",
+     [] {
+       const std::int32_t parents[] = {-1, 0};
+       std::uint8_t allowed = 0;
+       const std::int64_t most = std::numeric_limits<std::int64_t>::max();
+       return strobe_fill_draft_tree(parents, 2, most, &allowed);
+     },
+     "strobe_fill_draft_tree: 2 drafted tokens x 9223372036854775807 keys are more than "
+     "9223372036854775807 pairs; make the sizes smaller [size-overflow]"},
+};
+INSTANTIATE_TEST_SUITE_P(Helpers, CMessage, ::testing::ValuesIn(kHelpers),
+                         [](const auto& info) { return info.param.name; });
+
 TEST(CMessages, QuestionsToNothingHaveAnswers) {
   EXPECT_EQ(strobe_plan_workspace_bytes(nullptr), -1);
   EXPECT_EQ(strobe_plan_kernel(nullptr), nullptr);

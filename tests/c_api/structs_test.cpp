@@ -174,6 +174,14 @@ STROBE_AT(strobe_exec, workspace_bytes, 40);
 STROBE_AT(strobe_plan_options, backend, 8);
 STROBE_AT(strobe_plan_options, threads, 16);
 STROBE_AT(strobe_plan_options, reserved, 20);
+STROBE_AT(strobe_key_intervals, options, 8);
+STROBE_AT(strobe_key_intervals, key_begin, 16);
+STROBE_AT(strobe_key_intervals, key_end, 24);
+STROBE_AT(strobe_key_intervals, seqlen_q, 32);
+STROBE_AT(strobe_key_intervals, seqlen_k, 40);
+STROBE_AT(strobe_key_intervals, num_documents, 48);
+STROBE_AT(strobe_key_intervals, cu_seqlens, 56);
+STROBE_AT(strobe_key_intervals, prefixes, 64);
 
 }  // namespace
 }  // namespace strobe::test

@@ -168,6 +168,8 @@ void run_initialisers(Bytes& bytes) {
   succeeded(strobe_options_init(reinterpret_cast<strobe_options*>(memory.data()), size));
   succeeded(strobe_forward_args_init(reinterpret_cast<strobe_forward_args*>(memory.data()), size));
   succeeded(strobe_exec_init(reinterpret_cast<strobe_exec*>(memory.data()), size));
+  succeeded(
+      strobe_key_intervals_init(reinterpret_cast<strobe_key_intervals*>(memory.data()), size));
 }
 
 }  // namespace

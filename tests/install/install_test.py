@@ -24,6 +24,7 @@ WORK = BUILD / "install_test"
 STATIC, SHARED = WORK / "static", WORK / "shared"
 INSIDE = WORK / "fetch_content"
 CACHE = [f"-D{name}={value}" for name, value in SETTINGS["cache"].items() if value]
+MEANS = " 0.0 0.5 1.0 1.5 4.0 4.5 5.0 7.0 7.5\n"  # of the keys seen in documents of 4, 3 and 2
 JOBS = str(len(os.sched_getaffinity(0)))
 # What is inside namespace strobe and not public.
 INTERNAL = re.compile(r"strobe::(api|plan|cpu|gpu|reference|semantics)::")
@@ -105,24 +106,25 @@ class InstalledTree(unittest.TestCase):
         self.assertTrue(any(name.startswith("strobe::forward(") for name in shown))
 
 
-def compile_c11(prefix, output, *flags):
+def compile_c11(source, prefix, output, *flags):
     compiler = "clang" if "clang" in SETTINGS["cache"]["CMAKE_CXX_COMPILER"] else "gcc"
     strobe = run("pkg-config", "--cflags", "--libs", "strobe", env=with_libraries(
         prefix, PKG_CONFIG_PATH=str(library_folder(prefix) / "pkgconfig"))).split()
     run(compiler, "-std=c11", "-Wall", "-Wextra", "-pedantic", "-Werror", *flags,
-        CONSUMERS / "pkg_config/main.c", "-o", output, *strobe)
+        CONSUMERS / "pkg_config" / source, "-o", output, *strobe)
 
 
 class Consumers(unittest.TestCase):
     def test_c11_by_pkg_config(self):
         for prefix in (STATIC, SHARED):
-            program = WORK / f"c11_{prefix.name}"
-            compile_c11(prefix, program)
-            self.assertEqual("0.100\n", run(program, env=with_libraries(prefix)))
+            for source, printed in (("main.c", "0.100\n"), ("documents.c", MEANS)):
+                program = WORK / f"c11_{source}_{prefix.name}"
+                compile_c11(source, prefix, program)
+                self.assertEqual(printed, run(program, env=with_libraries(prefix)))
 
     def test_plugin_of_the_static_library_shows_none_of_it(self):
         plugin = WORK / "plugin.so"
-        compile_c11(STATIC, plugin, "-shared", "-fPIC")
+        compile_c11("main.c", STATIC, plugin, "-shared", "-fPIC")
         shown = run(SETTINGS["nm"], "-D", "--defined-only", plugin)
         self.assertIn(" main", shown)
         self.assertNotIn("strobe", shown)

@@ -87,5 +87,19 @@ TEST(OutOfMemoryInC, PlansPoolsAndTexts) {
             2);
 }
 
+TEST(OutOfMemoryInC, DocumentsOfIds) {
+  const std::array<std::int32_t, 5> ids{1, 2, 3, 4, 5};
+  const std::array<std::int32_t, 6> untouched{7, 7, 7, 7, 7, 7};
+  EXPECT_GT(fail_each([&] {
+              std::array<std::int32_t, 6> cu_seqlens = untouched;
+              std::int64_t num_documents = 9;
+              const strobe_code code =
+                  strobe_cu_seqlens_of_ids(ids.data(), 5, cu_seqlens.data(), 6, &num_documents);
+              const bool wrote = cu_seqlens != untouched || num_documents != 9;
+              return wrote == (code == STROBE_OK) ? code : STROBE_DEVICE;
+            }),
+            1);
+}
+
 }  // namespace
 }  // namespace strobe
