@@ -298,8 +298,8 @@ class ForwardTile {
     beside_.next_q.start(q_row(rows.first_row), p_.q_strides.row * size_of(p_.dtype), rows.count,
                          static_cast<int>(p_.head_dim * size_of(p_.dtype)), 2, false);
   }
-  /// What the rules read comes near while the product runs: a bias adds 43 % to the time with it,
-  /// 107 % without.
+  /// What the rules read comes near while the product runs: without it, a bias costs more than
+  /// twice as much (bench/notes.md).
   void touch_pairs(Touch& touch, const PairTensor& tensor, const TileRows& rows,
                    std::int64_t block) const {
     if (!tensor.given()) return;
