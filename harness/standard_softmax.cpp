@@ -84,13 +84,13 @@ void widen_rows(const Rows& from, Range range, Real* to) {
   }
 }
 
-#define STROBE_FOR_REAL(Real)                                                                  \
-  template void rule_row(const ForwardParams&, const Pair&, std::int64_t, Real*);              \
-  template void drop_row(const ForwardParams&, const Pair&, std::int64_t, Real*);              \
-  template Real softmax_row(Real*, std::int64_t, const Columns&, const SoftmaxOptions<Real>&); \
-  template void widen_rows(const Rows&, Range, Real*);
-STROBE_FOR_REAL(float)
-STROBE_FOR_REAL(double)
-#undef STROBE_FOR_REAL
+template void rule_row(const ForwardParams&, const Pair&, std::int64_t, float*);
+template void rule_row(const ForwardParams&, const Pair&, std::int64_t, double*);
+template void drop_row(const ForwardParams&, const Pair&, std::int64_t, float*);
+template void drop_row(const ForwardParams&, const Pair&, std::int64_t, double*);
+template float softmax_row(float*, std::int64_t, const Columns&, const SoftmaxOptions<float>&);
+template double softmax_row(double*, std::int64_t, const Columns&, const SoftmaxOptions<double>&);
+template void widen_rows(const Rows&, Range, float*);
+template void widen_rows(const Rows&, Range, double*);
 
 }  // namespace strobe::harness

@@ -207,12 +207,7 @@ struct RuleTile {
   STROBE_INLINE void load_additive(const Group& group, int key, bool blocks, Vec* columns) const {
     const std::int64_t left = task.sequence.lengths.k - block_begin - key;
     const int count = static_cast<int>(left < 0 ? 0 : left < C::kLanes ? left : C::kLanes);
-    if (!p.bias.given())
-      for (int i = 0; i < C::kLanes; ++i) columns[i] = C::Isa::zero();
-    else if (p.bias.dtype == DType::f32)
-      load_bias<float>(group, key, count, columns);
-    else
-      load_bias<typename C::Element>(group, key, count, columns);
+    load_bias(group, key, count, columns);
     if (p.allowed.given())
       for (int i = 0; i < C::kLanes; ++i)
         columns[i] = C::Isa::select(allowed(group.allowed[i] + key * p.allowed.key, count),
@@ -223,9 +218,20 @@ struct RuleTile {
     C::Isa::transpose(columns);
   }
 
+  STROBE_INLINE void load_bias(const Group& group, int key, int count, Vec* columns) const {
+    if (!p.bias.given()) {
+      for (int i = 0; i < C::kLanes; ++i) columns[i] = C::Isa::zero();
+      return;
+    }
+    if constexpr (!std::is_same_v<typename C::Element, float>)
+      if (p.bias.dtype != DType::f32)
+        return load_bias_of<typename C::Element>(group, key, count, columns);
+    load_bias_of<float>(group, key, count, columns);
+  }
+
   /// kLanes values of each row of the bias; 0 past `count`.
   template <class T>
-  STROBE_INLINE void load_bias(const Group& group, int key, int count, Vec* columns) const {
+  STROBE_INLINE void load_bias_of(const Group& group, int key, int count, Vec* columns) const {
     if (p.bias.key == 0) {
       alignas(64) Real one[C::kLanes];
       for (int i = 0; i < C::kLanes; ++i) {
