@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 #include <vector>
 
 #include "semantics/number_formats.hpp"
@@ -102,12 +103,15 @@ void store(const Row<Real>& row, double* o_row, double* lse) {
 
 }  // namespace
 
-/// An oracle is wider than what it judges: f64 is computed in the widest type that the compiler
-/// has, 64 bits of fraction on x86, 113 on aarch64.
+/// An oracle is wider than what it judges: f64 is computed in 80-bit numbers where the machine has
+/// them (x86). Elsewhere long double is software, fifty times as slow, or f64 itself.
+using Wide =
+    std::conditional_t<std::numeric_limits<long double>::digits == 64, long double, double>;
+
 void forward_row(const ForwardParams& p, std::int64_t batch, std::int64_t head, std::int64_t row,
                  double* o_row, double* lse) {
   if (p.dtype == DType::f64)
-    store(attend<long double>(p, batch, head, row), o_row, lse);
+    store(attend<Wide>(p, batch, head, row), o_row, lse);
   else
     store(attend<double>(p, batch, head, row), o_row, lse);
 }
