@@ -33,7 +33,7 @@ inline constexpr Exp2Constants kExp2{};
 struct Avx2 {
   static constexpr int kLanes = 8;
   static constexpr int kGroups = 3;        // 4 x 3 sums, 3 queries and a key: 16 registers
-  static constexpr bool kOverlap = false;  // sums are spilled around exp2: no loss (bench/notes.md)
+  static constexpr bool kOverlap = false;  // would spill the sums: loses (bench/notes.md)
   static constexpr bool kHasDot = false;
 
   using Vec = __m256;
