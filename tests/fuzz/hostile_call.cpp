@@ -60,6 +60,11 @@ std::int64_t reach(const Slot& slot) {
   return bytes > kMost ? -1 : static_cast<std::int64_t>(bytes);
 }
 
+// A stride may have been spoilt before and lie at the edge of its type.
+std::int64_t wrapped_sum(std::int64_t a, std::int64_t b) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
+}
+
 }  // namespace
 
 HostileCall::HostileCall(Bytes& bytes) {
@@ -172,9 +177,11 @@ void HostileCall::spoil(Bytes& bytes) {
     case 6: slot.strides = {}; break;
     case 7: slot.shape = slot.strides = {1, 1, 1, 1, 1}; break;
     // Strides that leave gaps, which are legal.
-    case 8: slot.strides[axis] += bytes.in(0, 70); break;
+    case 8: slot.strides[axis] = wrapped_sum(slot.strides[axis], bytes.in(0, 70)); break;
     default:
-      for (int i = 0; i < slot.shape.rank() - 1; ++i) slot.strides[i] *= 1 + bytes.in(0, 1);
+      for (int i = 0; i < slot.shape.rank() - 1; ++i) {
+        if (bytes.in(0, 1) == 1) slot.strides[i] = wrapped_sum(slot.strides[i], slot.strides[i]);
+      }
       break;
   }
 }
