@@ -4,8 +4,10 @@
 
 #include "strobe/dropout.hpp"
 #include "strobe/export.h"
+#include "strobe/kv_cache.hpp"
 #include "strobe/plan.hpp"
 #include "strobe/problem.hpp"
+#include "strobe/rotary.hpp"
 #include "strobe/tensor.hpp"
 
 namespace strobe {
@@ -46,6 +48,7 @@ struct Options {
   Determinism determinism = Determinism::batch_invariant;
   std::int64_t max_seqlen_q = 0;  ///< packed sequences: the longest; 0: read from cu_seqlens
   std::int64_t max_seqlen_k = 0;
+  Rotary rotary{};  ///< decode only
 };
 
 /// Computes o and, where given, lse = log(sum over the visible keys of exp(s)), natural logarithm,
@@ -56,5 +59,42 @@ struct Options {
 /// Source of the method: Dao et al., FlashAttention, 2022; Dao, FlashAttention-2, 2023.
 STROBE_API void forward(const ForwardTensors& tensors, const Options& options = {},
                         const Exec& exec = {});
+
+/// What memory decode works on. Sequence b has cache_seqlens[b] keys in the cache; with k and v it
+/// gets seqlen_new more (of seqlens_new[b] where given), which are written behind them in this call
+/// and seen by it; its length is then the sum of both. The caller advances cache_seqlens. Rotary
+/// embedding turns q and the new k, each row at its own position.
+struct DecodeTensors {
+  ConstTensorView q{};          ///< [batch, seqlen_q, num_heads, head_dim]
+  ConstTensorView k{};          ///< [batch, seqlen_new, num_heads_kv, head_dim]; not given: no new
+                                ///< keys
+  ConstTensorView v{};          ///< [batch, seqlen_new, num_heads_kv, head_dim_v]; with k
+  TensorView o{};               ///< [batch, seqlen_q, num_heads, head_dim_v], q's type or f32
+  TensorView lse{};             ///< [batch, num_heads, seqlen_q]; f32, or f64 for f64
+  KvCache cache{};              ///< of q's type
+  ConstTensorView seqlens_q{};  ///< i32 [batch]: shortens the queries, from the end
+  ConstTensorView seqlens_new{};  ///< i32 [batch]: shortens the new keys, from the end
+  ConstTensorView rotary_cos{};   ///< [positions, rotary.dim / 2], f32 or q's type; both or neither
+  ConstTensorView rotary_sin{};   ///< likewise
+
+  // As in ForwardTensors; keys count from slot 0 of the sequence.
+  ConstTensorView key_begin{};     ///< i32 [batch or 1, num_heads or 1, seqlen_q]
+  ConstTensorView key_end{};       ///< i32, likewise
+  ConstTensorView allowed{};       ///< bool [batch or 1, num_heads or 1, seqlen_q or 1, seqlen_k or
+                                   ///< 1]; seqlen_k is at least the longest length
+  ConstTensorView blocks{};        ///< bool, for blocks of pairs
+  ConstTensorView bias{};          ///< f32 or q's type, shaped as allowed
+  ConstTensorView alibi_slopes{};  ///< [num_heads] or [batch, num_heads]
+  ConstTensorView sink_logits{};   ///< [num_heads]
+};
+
+/// Appends k and v to the cache where they are given, then attends: forward() over the cache, with
+/// the same meaning and, for the same keys, the same bits, whatever the pages, the batch, the
+/// splits or the number of threads. Made for few queries against many keys, right for any number.
+/// Options::dropout, max_seqlen_q and max_seqlen_k stay at their defaults.
+/// Throws Error; all checks, page table entries among them, come before the first write.
+/// Source of the method: Dao et al., Flash-Decoding, 2023.
+STROBE_API void decode(const DecodeTensors& tensors, const Options& options = {},
+                       const Exec& exec = {});
 
 }  // namespace strobe

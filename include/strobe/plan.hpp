@@ -48,11 +48,18 @@ class STROBE_API ThreadPool {
   std::unique_ptr<State> state_;
 };
 
+/// What is computed for a problem.
+enum class Op : std::int32_t { forward, decode };
+
 /// What a plan is made for, besides its problem.
 struct PlanOptions {
   int threads = 1;  ///< how many workers share the work; sets the workspace
   /// "cpu", "cpu:portable", "cpu:avx2", "cpu:avx512", "cpu:avx512bf16"; empty: the best there is
   std::string backend{};
+  Op op = Op::forward;
+  /// decode: parts that the keys of each sequence are cut into, so that many threads share one
+  /// sequence; 0: as many as pay; 1: not split. Moves work, never bits.
+  int splits = 0;
 };
 
 /// Made once, run often, from many threads at once. Keeps no pointer to tensors or workspace.
@@ -66,7 +73,8 @@ class STROBE_API Plan {
   Plan& operator=(Plan&&) noexcept;
 
   const Problem& problem() const noexcept;
-  /// Bytes that run() needs beside inputs and outputs: independent of the lengths.
+  /// Bytes that run() needs beside inputs and outputs: for forward independent of the lengths;
+  /// decode keeps (head_dim_v + 2) numbers for each row and each 1024 keys.
   std::size_t workspace_bytes() const noexcept;
   /// The kernel's name, "cpu:avx512 forward f32".
   const std::string& kernel() const noexcept;
@@ -74,6 +82,8 @@ class STROBE_API Plan {
   /// Runs on tensors of this problem; sequences may be shorter than the problem's. Checks the
   /// tensors first, then writes. Allocates nothing. Concurrent runs need workspaces of their own.
   void run(const ForwardTensors& tensors, const Exec& exec) const;
+  /// The same for a plan whose op is decode.
+  void run(const DecodeTensors& tensors, const Exec& exec) const;
 
  private:
   struct State;

@@ -10,11 +10,13 @@
 #include "strobe/dropout.hpp"
 #include "strobe/export.h"
 #include "strobe/mask.hpp"
+#include "strobe/rotary.hpp"
 #include "strobe/score.hpp"
 #include "strobe/tensor.hpp"
 
 namespace strobe {
 
+struct DecodeTensors;
 struct ForwardTensors;
 struct Options;
 
@@ -74,12 +76,26 @@ struct STROBE_API Problem {
   Layout layout = Layout::bshd;
   Determinism determinism = Determinism::batch_invariant;
 
+  // What decode alone knows: the cache. seqlen_k counts the new keys.
+  std::int64_t page_size = 0;   ///< slots of a page; 0: the cache is contiguous
+  std::int64_t seqlen_new = 0;  ///< keys that the call appends; 0: none
+  Rotary rotary{};
+  bool cache_batch_idx = false;
+  bool leftpad_k = false;
+
+  /// Does it ask for what forward has not?
+  bool uses_cache() const {
+    return page_size != 0 || seqlen_new != 0 || rotary.dim != 0 || cache_batch_idx || leftpad_k;
+  }
+
   /// Reads the grammar of docs/cases.md. Throws Error(invalid_argument) that names the word.
   static Problem parse(std::string_view text);
   /// Options alone, as `strobe run` takes them: sizes and type stay as they are in `sizes`.
   static Problem parse_options(std::string_view text, const Problem& sizes);
   /// The problem that these tensors pose; checks them as forward() does.
   static Problem of(const ForwardTensors& tensors, const Options& options);
+  /// Likewise, as decode() does. seqlen_k is the longest length, new keys included.
+  static Problem of(const DecodeTensors& tensors, const Options& options);
 
   /// The shortest string that parses to this problem.
   std::string to_string() const;

@@ -2,6 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
+#include <span>
+
+#include "semantics/decode_params.hpp"
 #include "semantics/forward_params.hpp"
 #include "strobe/attention.hpp"
 
@@ -30,6 +34,22 @@ Problem check_forward(const ForwardTensors& tensors, const Options& options, con
 /// only shorten, may be there or not. Allocates nothing unless it throws.
 void check_planned(const ForwardTensors& tensors, const Problem& planned, const char* where);
 
+/// As check_forward, for a decode call: page table entries are checked as far as lengths reach.
+/// Left for check_append_slots is whether two sequences append to one slot.
+Problem check_decode(const DecodeTensors& tensors, const Options& options, const char* where);
+
+/// As check_planned, for a decode plan.
+void check_planned(const DecodeTensors& tensors, const Problem& planned, const char* where);
+
+/// Numbers that check_append_slots needs room for: one for each new key where two sequences might
+/// meet in one slot, else 0.
+std::int64_t append_slots(const Problem& problem);
+
+/// No two sequences append to one slot of the cache. The tensors passed the other checks. `room`
+/// has at least append_slots() numbers of the tensors' problem.
+void check_append_slots(const DecodeTensors& tensors, std::span<std::int64_t> room,
+                        const char* where);
+
 /// The kernel's view of tensors that passed the checks: sizes and types from the tensors, mask
 /// and score from the problem. Strides of axes of size 1 or 0 are 0, whatever the view says.
 ForwardParams forward_params(const ForwardTensors& tensors, const Problem& problem);
@@ -37,5 +57,11 @@ ForwardParams forward_params(const ForwardTensors& tensors, const Problem& probl
 /// For the float64 oracle: as forward_params, but o and lse may be f64. q, k, v and the lengths
 /// must have passed the checks.
 ForwardParams reference_params(const ForwardTensors& tensors, const Problem& problem);
+
+/// The same for decode.
+DecodeParams decode_params(const DecodeTensors& tensors, const Problem& problem);
+
+/// For the float64 oracle: as decode_params, but o and lse may be f64.
+DecodeParams decode_reference_params(const DecodeTensors& tensors, const Problem& problem);
 
 }  // namespace strobe::api

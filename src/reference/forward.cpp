@@ -66,7 +66,7 @@ Row<Real> attend(const ForwardParams& p, std::int64_t batch, std::int64_t head, 
   std::vector<Real> s;
   s.reserve(keys.size());
   for (const std::int64_t j : keys) {
-    const std::int64_t k_first = p.k_strides.offset(sequence.batch, sequence.first_k + j, kv_head);
+    const std::int64_t k_first = key_offset(p, sequence, p.k_strides, j, kv_head);
     s.push_back(score_rule(p, {sequence, head, row, j},
                            static_cast<Real>(p.softmax_scale) * dot<Real>(p, q_first, k_first)));
   }
@@ -84,8 +84,7 @@ Row<Real> attend(const ForwardParams& p, std::int64_t batch, std::int64_t head, 
   for (std::size_t n = 0; n < keys.size(); ++n) {
     const Real weight = std::exp(s[n] - row_max) / row_sum *
                         static_cast<Real>(dropout_factor(p, {sequence, head, row, keys[n]}));
-    const std::int64_t v_first =
-        p.v_strides.offset(sequence.batch, sequence.first_k + keys[n], kv_head);
+    const std::int64_t v_first = key_offset(p, sequence, p.v_strides, keys[n], kv_head);
     for (std::size_t d = 0; d < result.o.size(); ++d)
       result.o[d] += weight * static_cast<Real>(load_element(
                                   p.v, p.dtype, v_first + static_cast<std::int64_t>(d)));

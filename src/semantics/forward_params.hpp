@@ -59,6 +59,16 @@ struct ForwardParams {
   const std::int32_t* seqlens_q = nullptr;  ///< [batch], or null
   const std::int32_t* seqlens_k = nullptr;
 
+  // Keys in a cache, as decode reads them: strides of k and v go over its entries or pages.
+  const std::int32_t* cache_seqlens = nullptr;    ///< [batch]: not null: k and v are a cache's
+  const std::int32_t* seqlens_new = nullptr;      ///< [batch], or null
+  const std::int32_t* cache_batch_idx = nullptr;  ///< [batch], or null
+  const std::int32_t* leftpad_k = nullptr;        ///< [batch], or null
+  const std::int32_t* page_table = nullptr;       ///< null: contiguous
+  std::int64_t page_table_stride = 0;             ///< entries from sequence to sequence
+  std::int64_t page_size = 0;
+  std::int64_t seqlen_new = 0;  ///< keys that the call has appended, seqlens_new aside
+
   Mask mask{};
   PairTensor key_begin{}, key_end{};  ///< i32, one value a row
   PairTensor allowed{};               ///< bool
@@ -92,7 +102,10 @@ struct Sequence {
   std::int64_t index = 0;    ///< which sequence it is, packed or not
   std::int64_t first_q = 0;  ///< its first row in q, o, lse
   std::int64_t first_k = 0;
-  std::int64_t rows = 0;  ///< rows of o to write: those past lengths.q get 0 and -inf
+  std::int64_t k_batch = 0;             ///< index into padded keys, or into the cache
+  const std::int32_t* pages = nullptr;  ///< its row of the page table; null: contiguous
+  std::int64_t leftpad = 0;             ///< slots before its first key
+  std::int64_t rows = 0;                ///< rows of o to write: those past lengths.q get 0 and -inf
   Lengths lengths{};
 };
 
@@ -104,14 +117,28 @@ constexpr Sequence sequence(const ForwardParams& p, std::int64_t b) {
     s.first_k = p.cu_seqlens_k[b];
     s.lengths = {p.cu_seqlens_q[b + 1] - s.first_q, p.cu_seqlens_k[b + 1] - s.first_k};
   } else {
-    s.batch = b;
+    s.batch = s.k_batch = b;
     s.lengths = {p.seqlen_q, p.seqlen_k};
     s.rows = p.seqlen_q;
+  }
+  if (p.cache_seqlens != nullptr) {
+    s.lengths.k = p.cache_seqlens[b] + (p.seqlens_new != nullptr ? p.seqlens_new[b] : p.seqlen_new);
+    if (p.cache_batch_idx != nullptr) s.k_batch = p.cache_batch_idx[b];
+    if (p.page_table != nullptr) s.pages = p.page_table + b * p.page_table_stride;
+    if (p.leftpad_k != nullptr) s.leftpad = p.leftpad_k[b];
   }
   if (p.seqlens_q != nullptr) s.lengths.q = std::min<std::int64_t>(s.lengths.q, p.seqlens_q[b]);
   if (p.seqlens_k != nullptr) s.lengths.k = std::min<std::int64_t>(s.lengths.k, p.seqlens_k[b]);
   if (p.cu_seqlens_q != nullptr) s.rows = s.lengths.q;  // gaps between sequences stay untouched
   return s;
+}
+
+/// Where key `key` of a sequence starts, in elements from k (strides k_strides) or from v.
+constexpr std::int64_t key_offset(const ForwardParams& p, const Sequence& s, const Strides& strides,
+                                  std::int64_t key, std::int64_t kv_head) {
+  if (s.pages != nullptr)
+    return strides.offset(s.pages[key / p.page_size], key % p.page_size, kv_head);
+  return strides.offset(s.k_batch, s.first_k + key, kv_head);
 }
 
 /// The keys that a row sees as far as intervals go: mask, key_begin, key_end.
@@ -124,6 +151,7 @@ constexpr Keys row_keys(const ForwardParams& p, const Sequence& s, std::int64_t 
   if (p.key_end.given())
     limits.end =
         static_cast<const std::int32_t*>(p.key_end.data)[p.key_end.offset(s.index, head, row, 0)];
+  if (limits.begin < s.leftpad) limits.begin = s.leftpad;
   return p.mask.keys(row, s.lengths, limits);
 }
 
