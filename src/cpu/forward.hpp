@@ -26,11 +26,7 @@ class ForwardTile {
  public:
   ForwardTile(const ForwardParams& p, const ForwardTask& task, int tiles, std::byte* memory)
       : p_(p), task_(task), scratch_(p.head_dim, p.head_dim_v, tiles, memory) {
-    const Sequence& n = task.sequence;
-    const std::int64_t kv_head = p.kv_head(task.head);
-    source_ = {at<Element>(p.k, p.k_strides.offset(n.batch, n.first_k, kv_head)),
-               at<Element>(p.v, p.v_strides.offset(n.batch, n.first_k, kv_head)), p.k_strides.row,
-               p.v_strides.row};
+    source_ = key_source<Element>(p, task.sequence, p.kv_head(task.head));
     split_scale();
     rules_ = rules_of<C>(p, task, scale_.score);
     draws_ = draws_of<C>(p, task);
@@ -115,12 +111,14 @@ class ForwardTile {
   /// Rows are read where they lie when nothing is gained by copying: rows next to each other, whole
   /// words, no tail to fill with zeros.
   bool k_in_place(int end) const {
-    return sizeof(Element) * C::kPerWord == sizeof(Word) && p_.k_strides.row == p_.head_dim &&
-           p_.head_dim % C::kPerWord == 0 && end % C::kChunk == 0;
+    return !source_.paged() && sizeof(Element) * C::kPerWord == sizeof(Word) &&
+           p_.k_strides.row == p_.head_dim && p_.head_dim % C::kPerWord == 0 &&
+           end % C::kChunk == 0;
   }
   bool v_in_place(int end) const {
-    return sizeof(Element) == sizeof(Word) && p_.v_strides.row == p_.head_dim_v &&
-           p_.head_dim_v % C::kRows == 0 && end % C::kChunk == 0;
+    return !source_.paged() && sizeof(Element) == sizeof(Word) &&
+           p_.v_strides.row == p_.head_dim_v && p_.head_dim_v % C::kRows == 0 &&
+           end % C::kChunk == 0;
   }
 
   /// The keys of a block that some row of the task may see, relative to its first key.

@@ -2,21 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "cpu/tiles/key_source.hpp"
 #include "cpu/tiles/tiling.hpp"
 
 namespace strobe::cpu::STROBE_ISA {
-
-/// Rows of keys and values of one key head, wherever they lie.
-template <class T>
-struct KeySource {
-  const T* k = nullptr;
-  const T* v = nullptr;
-  std::int64_t k_stride = 0;  // elements from key to key
-  std::int64_t v_stride = 0;
-
-  STROBE_INLINE const T* k_row(std::int64_t key) const { return k + key * k_stride; }
-  STROBE_INLINE const T* v_row(std::int64_t key) const { return v + key * v_stride; }
-};
 
 /// A block of keys and values as the products want it: words, one row every `pitch` of them.
 /// Values of bf16 dot products come as pairs of keys.
@@ -74,10 +63,8 @@ class Fetch {
   /// destination rows are only prefetched where they lie.
   void start(const KeySource<Element>& source, std::int64_t block_begin, int begin, int end,
              int head_dim, int head_dim_v, Word* k_to, int k_pitch, Word* v_to, int v_pitch) {
-    k_ = source.k_row(block_begin);
-    v_ = source.v_row(block_begin);
-    k_stride_ = source.k_stride;
-    v_stride_ = source.v_stride;
+    source_ = source;
+    first_ = block_begin;
     row_ = begin_ = begin;
     end_ = end;
     stop_ = static_cast<int>(round_up(end, C::kChunk));
@@ -105,12 +92,14 @@ class Fetch {
 
   STROBE_NOINLINE void advance() {
     if (!values_) {
-      touch(k_, k_stride_, head_dim_, k_to_ != nullptr);
+      const int ahead = row_ahead(k_to_ != nullptr);
+      touch(k_row(ahead), k_row(ahead + 1), head_dim_);
       if (k_to_ != nullptr)
         for (int r = row_; r < row_ + 2; ++r)
-          copy_row<C>(k_to_ + r * k_pitch_, k_ + r * k_stride_, r < end_ ? head_dim_ : 0, k_pitch_);
+          copy_row<C>(k_to_ + r * k_pitch_, k_row(r), r < end_ ? head_dim_ : 0, k_pitch_);
     } else {
-      touch(v_, v_stride_, head_dim_v_, v_to_ != nullptr);
+      const int ahead = row_ahead(v_to_ != nullptr);
+      touch(v_row(ahead), v_row(ahead + 1), head_dim_v_);
       if (v_to_ != nullptr) copy_values();
     }
     row_ += 2;
@@ -122,21 +111,25 @@ class Fetch {
 
   STROBE_INLINE void copy_values() {
     if constexpr (C::kDot) {
-      const Element* const a = v_ + row_ * v_stride_;
-      interleave_rows<C>(v_to_ + row_ / 2 * v_pitch_, row_ < end_ ? a : nullptr,
-                         row_ + 1 < end_ ? a + v_stride_ : nullptr, head_dim_v_, v_pitch_);
+      interleave_rows<C>(v_to_ + row_ / 2 * v_pitch_, row_ < end_ ? v_row(row_) : nullptr,
+                         row_ + 1 < end_ ? v_row(row_ + 1) : nullptr, head_dim_v_, v_pitch_);
     } else {
       for (int r = row_; r < row_ + 2; ++r)
-        copy_row<C>(v_to_ + r * v_pitch_, v_ + r * v_stride_, r < end_ ? head_dim_v_ : 0, v_pitch_);
+        copy_row<C>(v_to_ + r * v_pitch_, v_row(r), r < end_ ? head_dim_v_ : 0, v_pitch_);
     }
   }
 
+  /// Rows past the block's keys repeat the last one where they lie in pages: the page table says
+  /// nothing of them. Elsewhere their addresses are the first rows of the block that follows.
+  STROBE_INLINE int known(int row) const { return source_.paged() && row >= end_ ? end_ - 1 : row; }
+  STROBE_INLINE const Element* k_row(int row) const { return source_.k_row(first_ + known(row)); }
+  STROBE_INLINE const Element* v_row(int row) const { return source_.v_row(first_ + known(row)); }
+  STROBE_INLINE int row_ahead(bool copied) const { return row_ + (copied ? kAhead : 0); }
+
   /// Prefetching into L1 is what pays; into L2 it was useless for strided rows (bench/notes.md).
-  /// Running ahead of a block's end brings the first rows of the block that follows.
-  STROBE_INLINE void touch(const Element* base, std::int64_t stride, int count, bool ahead) {
-    const int row = row_ + (ahead ? kAhead : 0);
-    const auto* a = reinterpret_cast<const char*>(base + row * stride);
-    const auto* b = reinterpret_cast<const char*>(base + (row + 1) * stride);
+  STROBE_INLINE void touch(const Element* row, const Element* next, int count) {
+    const auto* a = reinterpret_cast<const char*>(row);
+    const auto* b = reinterpret_cast<const char*>(next);
     const int bytes = count * static_cast<int>(sizeof(Element));
     for (int i = 0; i < bytes; i += 64) {
       C::Isa::prefetch(a + i);
@@ -144,9 +137,8 @@ class Fetch {
     }
   }
 
-  const Element* k_ = nullptr;
-  const Element* v_ = nullptr;
-  std::int64_t k_stride_ = 0, v_stride_ = 0;
+  KeySource<Element> source_{};
+  std::int64_t first_ = 0;  // the block's first key
   Word* k_to_ = nullptr;
   Word* v_to_ = nullptr;
   int k_pitch_ = 0, v_pitch_ = 0;
