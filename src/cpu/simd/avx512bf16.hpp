@@ -47,6 +47,17 @@ struct Simd : Avx512 {
     _mm512_store_si512(to, _mm512_permutex2var_epi16(x, low, y));
     _mm512_store_si512(to + kLanes, _mm512_permutex2var_epi16(x, high, y));
   }
+  /// Halves of x where the half of the draws is at least `least`, 0 elsewhere. Lanes 0 to 7 have
+  /// their draws at `low`, the others at `high`.
+  static STROBE_INLINE Vec keep_halves(const std::uint32_t* low, const std::uint32_t* high,
+                                       std::uint32_t least, Vec x) {
+    const __m256i a = _mm256_load_si256(reinterpret_cast<const __m256i*>(low));
+    const __m256i b = _mm256_load_si256(reinterpret_cast<const __m256i*>(high));
+    const __m512i draws = _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1);
+    const __mmask32 kept =
+        _mm512_cmpge_epu16_mask(draws, _mm512_set1_epi16(static_cast<short>(least)));
+    return _mm512_castsi512_ps(_mm512_maskz_mov_epi16(kept, _mm512_castps_si512(x)));
+  }
   /// Does any half hold NaN or infinity?
   static STROBE_INLINE bool nonfinite_pairs(Vec pairs) {
     const __m512i exponent = _mm512_set1_epi16(0x7f80);
