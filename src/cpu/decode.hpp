@@ -22,11 +22,11 @@ struct BlockRows {
   int begin = 0, end = 0;  // keys that some row sees
   const Element* k[kTileK];
   const Element* v[kTileK];
-  bool side_by_side[kTileK / C::kChunk];  // kChunk keys lie k_stride apart
 
   int first_chunk() const { return begin / C::kChunk * C::kChunk; }
   int chunks_end() const { return static_cast<int>(round_up(end, C::kChunk)); }
 
+  /// Keys that no row sees repeat the nearest that some row does.
   void find(const KeySource<Element>& source, std::int64_t index, const RowBounds& bounds) {
     block = index;
     const Range seen = seen_of_block(bounds, index * kTileK);
@@ -36,12 +36,8 @@ struct BlockRows {
       k[i] = source.k_row(index * kTileK + i);
       v[i] = source.v_row(index * kTileK + i);
     }
-    for (int i = first_chunk(); i < chunks_end(); i += C::kChunk) {
-      const std::int64_t key = index * kTileK + i;
-      side_by_side[i / C::kChunk] =
-          i >= begin && i + C::kChunk <= end &&
-          (!source.paged() || key / source.page_size == (key + C::kChunk - 1) / source.page_size);
-    }
+    for (int i = 0; i < begin; ++i) k[i] = k[begin], v[i] = v[begin];
+    for (int i = end; i < kTileK; ++i) k[i] = k[end - 1], v[i] = v[end - 1];
   }
 
  private:
@@ -62,9 +58,9 @@ struct BlockRows {
 };
 
 /// One worker's memory for a task: rows in groups of up to kLanes.
-///   rows   [groups]                    q [groups][words][lanes]    o [groups][lanes][o_pitch]
+///   rows   [groups]                    q [groups][k_pitch][lanes]  o [groups][lanes][o_pitch]
 ///   s      [tile_k][lanes]: scores, then p; twice where something is added to them
-///   k      [kChunk][k_pitch]: keys that do not lie as the products want them
+///   k      [2][kChunk][k_pitch]: keys as the products want them, where they do not lie so
 template <class C>
 struct DecodeScratch {
   using Word = WordOf<C>;
@@ -87,10 +83,10 @@ struct DecodeScratch {
     groups_a_head = round_up(rows_a_head, C::kLanes) / C::kLanes;
     const auto groups = static_cast<std::size_t>(groups_a_head * kv_heads);
     take(memory, rows, groups);
-    take(memory, q, groups * static_cast<std::size_t>(words) * C::kLanes);
+    take(memory, q, groups * static_cast<std::size_t>(k_pitch) * C::kLanes);
     take(memory, o, groups * static_cast<std::size_t>(o_pitch) * C::kLanes);
     take(memory, s, std::size_t{2} * kTileK * C::kLanes);
-    take(memory, k, static_cast<std::size_t>(C::kChunk) * static_cast<std::size_t>(k_pitch));
+    take(memory, k, std::size_t{2} * C::kChunk * static_cast<std::size_t>(k_pitch));
     take(memory, zeros, static_cast<std::size_t>(head_dim_v));
   }
 
@@ -141,6 +137,8 @@ class DecodeTile {
   }
 
  private:
+  static constexpr std::int64_t kLine = 64 / sizeof(Element);
+
   std::int64_t groups() const { return scratch_.groups_a_head * task_.kv_heads; }
 
   /// Rows in groups, their q and what they see.
@@ -153,7 +151,7 @@ class DecodeTile {
       rows.count = static_cast<int>(left < C::kLanes ? left : C::kLanes);
       rows.lanes = C::Isa::kLeastRows;
       while (rows.lanes < rows.count) rows.lanes *= 2;
-      rows.q = scratch_.q + g * scratch_.words * C::kLanes;
+      rows.q = scratch_.q + g * scratch_.k_pitch * C::kLanes;
       rows.o = scratch_.o + g * scratch_.o_pitch * C::kLanes;
       rows.bounds = see_few(p_, task_.sequence, rows.kv_head, rows.first, rows.count, rows.keys);
       bounds_.add(rows.bounds);
@@ -161,9 +159,13 @@ class DecodeTile {
     }
   }
 
-  /// q of a group, [words][lanes], times the power of two of the scale; lanes without a row are 0.
+  /// q of a group times the power of two of the scale, [words][lanes], each as often as the
+  /// products want it. Lanes without a row are 0.
   void load_rows(FewRows<C>& rows) {
-    for (int i = 0; i < scratch_.words * rows.lanes; ++i) rows.q[i] = 0;
+    int repeats = 1;
+    with_lanes(rows.lanes, [&]<int L>() { repeats = FewKeys<C, L>::kKeys; });
+    const int pitch = rows.lanes * repeats;
+    for (int i = 0; i < scratch_.k_pitch * pitch; ++i) rows.q[i] = 0;
     alignas(64) Word some[C::kLanes];
     for (int r = 0; r < rows.count; ++r) {
       const DecodeRow row = decode_row(p_, rows.kv_head, rows.first + r);
@@ -176,8 +178,8 @@ class DecodeTile {
           C::Isa::store(some, C::Isa::scale_pairs(C::Isa::load_pairs(q + dim, left), scale_.q));
         else
           C::Isa::store(some, C::Isa::mul(C::Isa::load_row(q + dim, left), C::Isa::set(scale_.q)));
-        for (int i = 0; i < C::kLanes && word + i < scratch_.words; ++i)
-          rows.q[(word + i) * rows.lanes + r] = some[i];
+        for (int i = 0; i < C::kLanes; ++i)
+          for (int j = 0; j < repeats; ++j) rows.q[(word + i) * pitch + r * repeats + j] = some[i];
       }
     }
   }
@@ -189,47 +191,48 @@ class DecodeTile {
     if (block != kNoBlock && block < end_block) rows.find(source_, block, bounds_);
   }
 
+  /// Rows of the task's first head of which nobody has asked for the lines yet.
   void fetch_first(const BlockRows<C>& block) {
     if (block.block == kNoBlock) return;
-    start(k_ahead_, block.k, block, 0, p_.head_dim, p_.k_strides.head);
-    k_ahead_.finish();
-    start(v_ahead_, block.v, block, 0, p_.head_dim_v, p_.v_strides.head);
-    v_ahead_.finish();
+    for (int i = block.begin; i < block.end; ++i) {
+      for (std::int64_t d = 0; d < p_.head_dim; d += kLine) Simd::prefetch_far(block.k[i] + d);
+      for (std::int64_t d = 0; d < p_.head_dim_v; d += kLine) Simd::prefetch_far(block.v[i] + d);
+    }
   }
 
-  void start(Ahead<C>& ahead, const Element* const* rows, const BlockRows<C>& block,
-             std::int64_t head, std::int64_t length, std::int64_t head_stride) {
-    const int count = block.block == kNoBlock ? 0 : block.end - block.begin;
-    ahead.start(rows + block.begin, head * head_stride, count, length);
-  }
+  /// The keys and values of one head, and those that come after them: of the next head, or of the
+  /// next block. They are fetched while these are worked on.
+  struct Place {
+    const BlockRows<C>& block;
+    std::int64_t head;
+    const BlockRows<C>& later;
+    std::int64_t later_head;
+  };
 
-  /// All rows of one key head over one block; the keys and values that come after it are fetched
-  /// beside: those of the next head, or of the next block.
+  /// All rows of one key head over one block.
   void attend(const BlockRows<C>& block, std::int64_t head, const BlockRows<C>& next) {
     const bool last = head + 1 == task_.kv_heads;
-    const BlockRows<C>& then = last ? next : block;
-    const std::int64_t then_head = last ? 0 : head + 1;
-    start(k_ahead_, then.k, then, then_head, p_.head_dim, p_.k_strides.head);
-    start(v_ahead_, then.v, then, then_head, p_.head_dim_v, p_.v_strides.head);
+    const bool more = !last || next.block != kNoBlock;
+    const Place place{block, head, last && more ? next : block,
+                      last ? (more ? 0 : head) : head + 1};
     const Range keys{block.block * kTileK + block.begin, block.block * kTileK + block.end};
     for (std::int64_t g = 0; g < scratch_.groups_a_head; ++g) {
       FewRows<C>& rows = scratch_.rows[head * scratch_.groups_a_head + g];
       const Tile seen = classify(rows.bounds, keys);
-      if (seen != Tile::Empty) attend(rows, block, head, seen == Tile::Partial);
+      if (seen != Tile::Empty) attend(rows, place, seen == Tile::Partial);
     }
-    k_ahead_.finish();
-    v_ahead_.finish();
   }
 
-  void attend(FewRows<C>& rows, const BlockRows<C>& block, std::int64_t head, bool partial) {
+  void attend(FewRows<C>& rows, const Place& place, bool partial) {
+    const BlockRows<C>& block = place.block;
     const FewTile<C> tile{block.block * kTileK, block.begin,        block.end,
                           block.first_chunk(),  block.chunks_end(), scratch_.s};
-    with_lanes(rows.lanes, [&]<int L>() { score_rows<L>(rows, block, head); });  // s = q kT
+    with_lanes(rows.lanes, [&]<int L>() { score_rows<L>(rows, place); });  // s = q kT
     const bool pairs = apply_rules(rows, tile);  // softcap, bias, masks of pairs, ALiBi
     mask_few<C>(rows, tile, partial);
     update_few<C>(rows, tile, scale_.score, scratch_.o_pitch);         // row_max = max(row_max, s)
     with_lanes(rows.lanes, [&]<int L>() { softmax<L>(rows, tile); });  // p = exp2(s - row_max)
-    values(rows, block, head, partial || pairs);                       // o += p v
+    values(rows, place, partial || pairs);                             // o += p v
     rows.seen = true;
   }
 
@@ -240,30 +243,35 @@ class DecodeTile {
     if constexpr (L < C::kLanes) with_lanes<2 * L>(lanes, f);
   }
 
+  /// The sixteen keys of a chunk.
+  void chunk_rows(const Place& place, int chunk, FewRowsOfKeys<C>& keys) const {
+    const std::int64_t offset = place.head * p_.k_strides.head;
+    const std::int64_t later = place.later_head * p_.k_strides.head;
+    for (int i = 0; i < C::kChunk; ++i) {
+      keys.row[i] = place.block.k[chunk + i] + offset;
+      keys.later[i] = place.later.k[chunk + i] + later;
+    }
+  }
+
   template <int L>
-  STROBE_NOINLINE void score_rows(const FewRows<C>& rows, const BlockRows<C>& block,
-                                  std::int64_t head) {
-    const bool in_place = sizeof(Element) * C::kPerWord == sizeof(Word) &&
-                          p_.head_dim % C::kPerWord == 0 && p_.k_strides.row % C::kPerWord == 0;
-    const std::int64_t offset = head * p_.k_strides.head;
-    for (int chunk = block.first_chunk(); chunk < block.chunks_end(); chunk += C::kChunk) {
-      const Word* k = scratch_.k;
-      std::int64_t pitch = scratch_.k_pitch;
-      if (in_place && block.side_by_side[chunk / C::kChunk]) {
-        k = reinterpret_cast<const Word*>(block.k[chunk] + offset);
-        pitch = p_.k_strides.row / C::kPerWord;
-      } else {
-        for (int i = 0; i < C::kChunk; ++i) {
-          const int key = chunk + i < block.begin ? block.begin
-                          : chunk + i < block.end ? chunk + i
-                                                  : block.end - 1;
-          copy_row<C>(scratch_.k + i * scratch_.k_pitch, block.k[key] + offset,
-                      static_cast<int>(p_.head_dim), scratch_.k_pitch);
-        }
-      }
-      for (int i = 0; i < C::kChunk; i += kFewKeys<C>)
-        few_product<C, L>(k + i * pitch, pitch, rows.q, scratch_.words,
-                          scratch_.s + (chunk + i) * L, k_ahead_);
+  STROBE_NOINLINE void score_rows(const FewRows<C>& rows, const Place& place) {
+    using Few = FewKeys<C, L>;
+    const int words = scratch_.k_pitch, dims = static_cast<int>(p_.head_dim);
+    const int first = place.block.first_chunk(), end = place.block.chunks_end();
+    Word* packed = scratch_.k;
+    Word* next = scratch_.k + C::kChunk * scratch_.k_pitch;
+    FewRowsOfKeys<C> keys;
+    chunk_rows(place, first, keys);
+    for (int column = 0; column < words; column += Few::kColumns)
+      for (int g = 0; g < Few::kGroups; ++g) pack_group<C, L>(packed, keys, g, column, dims);
+    for (int chunk = first; chunk < end; chunk += C::kChunk) {
+      const bool more = chunk + C::kChunk < end;
+      if (more) chunk_rows(place, chunk + C::kChunk, keys);
+      few_product<C, L>(packed, rows.q, words, scratch_.s + chunk * L, more ? &keys : nullptr, next,
+                        dims);
+      Word* const done = packed;
+      packed = next;
+      next = done;
     }
   }
 
@@ -286,14 +294,19 @@ class DecodeTile {
     few_softmax<C, L>(rows, tile, scale_.score);
   }
 
-  void values(FewRows<C>& rows, const BlockRows<C>& block, std::int64_t head, bool masked) {
+  void values(FewRows<C>& rows, const Place& place, bool masked) {
+    const BlockRows<C>& block = place.block;
     const Element* row[kTileK + 1];  // of this head; what shares a word with a key is zeros
-    const std::int64_t offset = head * p_.v_strides.head;
-    for (int key = block.begin; key < block.end; ++key) row[key] = block.v[key] + offset;
+    const Element* later[kTileK];
+    for (int key = block.first_chunk(); key < block.chunks_end(); ++key) {
+      row[key] = block.v[key] + place.head * p_.v_strides.head;
+      later[key] = place.later.v[key] + place.later_head * p_.v_strides.head;
+    }
     if (block.begin % C::kPerWord != 0) row[block.begin - 1] = scratch_.zeros;
     row[block.end] = scratch_.zeros;
     FewValues<C> t;
     t.v = row;
+    t.later = later;
     t.begin = block.begin;
     t.end = block.end;
     t.p = reinterpret_cast<const Word*>(scratch_.s);
@@ -305,7 +318,7 @@ class DecodeTile {
     if (masked && nonfinite(t))
       guarded_values(rows, block.block * kTileK, t);
     else
-      few_values<C>(t, rows.count, v_ahead_);
+      few_values<C>(t, rows.count);
   }
 
   /// Does some value of the block hold NaN or infinity?
@@ -338,7 +351,7 @@ class DecodeTile {
                        ? t.v[key]
                        : scratch_.zeros;
       }
-      few_value_rows<C, 1>(guarded, r, nullptr);
+      few_value_rows<C, 1, false>(guarded, r);
     }
   }
 
@@ -372,7 +385,6 @@ class DecodeTile {
   ScoreRules<C> rules_;
   RowBounds bounds_;
   BlockRows<C> blocks_[2];
-  Ahead<C> k_ahead_, v_ahead_;
 };
 
 /// o and lse of the rows of a task's key heads: the states of all leaves, folded left to right as

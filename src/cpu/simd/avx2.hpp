@@ -49,6 +49,7 @@ struct Avx2 {
   static constexpr int kLeastRows = 4;
   template <int L>
   using Few = std::conditional_t<L == 4, FourF32, Avx2>;
+  static constexpr bool kPacks = false;
 
   static STROBE_INLINE Vec zero() { return _mm256_setzero_ps(); }
   static STROBE_INLINE Vec set(float x) { return _mm256_set1_ps(x); }

@@ -28,6 +28,7 @@ struct Simd64 {
   static constexpr int kLeastRows = kLanes;  // score tiles of few rows have a whole vector
   template <int>
   using Few = Simd64;
+  static constexpr bool kPacks = false;
 
   static STROBE_INLINE Vec zero() { return _mm256_setzero_pd(); }
   static STROBE_INLINE Vec set(double x) { return _mm256_set1_pd(x); }

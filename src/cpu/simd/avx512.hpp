@@ -49,6 +49,8 @@ struct Avx512 {
   static constexpr int kLeastRows = 4;
   template <int L>
   using Few = std::conditional_t<L == 4, FourF32, std::conditional_t<L == 8, EightF32, Avx512>>;
+  /// Can a vector hold four keys of four rows? See cpu/tiles/few_scores.hpp.
+  static constexpr bool kPacks = true;
 
   static STROBE_INLINE Vec zero() { return _mm512_setzero_ps(); }
   static STROBE_INLINE Vec set(float x) { return _mm512_set1_ps(x); }
@@ -189,6 +191,29 @@ struct Avx512 {
     for (int i = 0; i < 3; ++i)
       y = fma(fms(mantissa, exp2_exact_one(sub(zero(), y)), set(1)), set(1.44269504f), y);
     return add(exponent, y);
+  }
+
+  /// Sixteen columns of four rows to columns of four words: column 4 i + j goes to words 16 j + 4 i
+  /// and on.
+  static STROBE_INLINE void interleave_columns(Vec* r) {
+    const __m512d a = _mm512_castps_pd(_mm512_unpacklo_ps(r[0], r[1]));
+    const __m512d b = _mm512_castps_pd(_mm512_unpackhi_ps(r[0], r[1]));
+    const __m512d c = _mm512_castps_pd(_mm512_unpacklo_ps(r[2], r[3]));
+    const __m512d d = _mm512_castps_pd(_mm512_unpackhi_ps(r[2], r[3]));
+    r[0] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, c));
+    r[1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, c));
+    r[2] = _mm512_castpd_ps(_mm512_unpacklo_pd(b, d));
+    r[3] = _mm512_castpd_ps(_mm512_unpackhi_pd(b, d));
+  }
+  /// Four words, four times.
+  static STROBE_INLINE Vec broadcast_four(const std::uint32_t* p) {
+    return _mm512_broadcast_f32x4(_mm_load_ps(reinterpret_cast<const float*>(p)));
+  }
+  /// From [row][four keys] to [key][four rows].
+  static STROBE_INLINE Vec keys_first(Vec x) {
+    alignas(64) static constexpr std::int32_t kOrder[16] = {0, 4, 8,  12, 1, 5, 9,  13,
+                                                            2, 6, 10, 14, 3, 7, 11, 15};
+    return _mm512_permutexvar_ps(_mm512_load_si512(kOrder), x);
   }
 
   /// r[i][j] <- r[j][i], 16 x 16

@@ -29,6 +29,7 @@ struct Simd64 {
   static constexpr int kLeastRows = 4;
   template <int L>
   using Few = std::conditional_t<L == 4, FourF64, Simd64>;
+  static constexpr bool kPacks = false;
 
   static STROBE_INLINE Vec zero() { return _mm512_setzero_pd(); }
   static STROBE_INLINE Vec set(double x) { return _mm512_set1_pd(x); }

@@ -54,6 +54,7 @@ struct Simd {
   static constexpr int kLeastRows = kLanes;  // score tiles of few rows have a whole vector
   template <int>
   using Few = Simd;
+  static constexpr bool kPacks = false;
 
   static STROBE_INLINE Vec zero() { return set(0.0f); }
   static STROBE_INLINE Vec set(float x) { return Vec{x, x, x, x}; }

@@ -49,6 +49,7 @@ struct Simd64 {
   static constexpr int kLeastRows = kLanes;  // score tiles of few rows have a whole vector
   template <int>
   using Few = Simd64;
+  static constexpr bool kPacks = false;
 
   static STROBE_INLINE Vec zero() { return set(0.0); }
   static STROBE_INLINE Vec set(double x) { return Vec{x, x}; }
