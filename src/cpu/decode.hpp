@@ -137,8 +137,6 @@ class DecodeTile {
   }
 
  private:
-  static constexpr std::int64_t kLine = 64 / sizeof(Element);
-
   std::int64_t groups() const { return scratch_.groups_a_head * task_.kv_heads; }
 
   /// Rows in groups, their q and what they see.
@@ -191,48 +189,42 @@ class DecodeTile {
     if (block != kNoBlock && block < end_block) rows.find(source_, block, bounds_);
   }
 
-  /// Rows of the task's first head of which nobody has asked for the lines yet.
   void fetch_first(const BlockRows<C>& block) {
-    if (block.block == kNoBlock) return;
-    for (int i = block.begin; i < block.end; ++i) {
-      for (std::int64_t d = 0; d < p_.head_dim; d += kLine) Simd::prefetch_far(block.k[i] + d);
-      for (std::int64_t d = 0; d < p_.head_dim_v; d += kLine) Simd::prefetch_far(block.v[i] + d);
-    }
+    start_ahead(block, 0);
+    ahead_.finish();
   }
 
-  /// The keys and values of one head, and those that come after them: of the next head, or of the
-  /// next block. They are fetched while these are worked on.
-  struct Place {
-    const BlockRows<C>& block;
-    std::int64_t head;
-    const BlockRows<C>& later;
-    std::int64_t later_head;
-  };
+  void start_ahead(const BlockRows<C>& block, std::int64_t head) {
+    const int count = block.block == kNoBlock ? 0 : block.end - block.begin;
+    ahead_.start(block.k + block.begin, head * p_.k_strides.head, p_.head_dim,
+                 block.v + block.begin, head * p_.v_strides.head, p_.head_dim_v, count);
+  }
 
-  /// All rows of one key head over one block.
+  /// All rows of one key head over one block. The keys and values that come after, of the next head
+  /// or of the first head of the next block, are fetched beside.
   void attend(const BlockRows<C>& block, std::int64_t head, const BlockRows<C>& next) {
-    const bool last = head + 1 == task_.kv_heads;
-    const bool more = !last || next.block != kNoBlock;
-    const Place place{block, head, last && more ? next : block,
-                      last ? (more ? 0 : head) : head + 1};
+    if (head + 1 < task_.kv_heads)
+      start_ahead(block, head + 1);
+    else
+      start_ahead(next, 0);
     const Range keys{block.block * kTileK + block.begin, block.block * kTileK + block.end};
     for (std::int64_t g = 0; g < scratch_.groups_a_head; ++g) {
       FewRows<C>& rows = scratch_.rows[head * scratch_.groups_a_head + g];
       const Tile seen = classify(rows.bounds, keys);
-      if (seen != Tile::Empty) attend(rows, place, seen == Tile::Partial);
+      if (seen != Tile::Empty) attend(rows, block, head, seen == Tile::Partial);
     }
+    ahead_.finish();
   }
 
-  void attend(FewRows<C>& rows, const Place& place, bool partial) {
-    const BlockRows<C>& block = place.block;
+  void attend(FewRows<C>& rows, const BlockRows<C>& block, std::int64_t head, bool partial) {
     const FewTile<C> tile{block.block * kTileK, block.begin,        block.end,
                           block.first_chunk(),  block.chunks_end(), scratch_.s};
-    with_lanes(rows.lanes, [&]<int L>() { score_rows<L>(rows, place); });  // s = q kT
+    with_lanes(rows.lanes, [&]<int L>() { score_rows<L>(rows, block, head); });  // s = q kT
     const bool pairs = apply_rules(rows, tile);  // softcap, bias, masks of pairs, ALiBi
     mask_few<C>(rows, tile, partial);
     update_few<C>(rows, tile, scale_.score, scratch_.o_pitch);         // row_max = max(row_max, s)
     with_lanes(rows.lanes, [&]<int L>() { softmax<L>(rows, tile); });  // p = exp2(s - row_max)
-    values(rows, place, partial || pairs);                             // o += p v
+    values(rows, block, head, partial || pairs);                       // o += p v
     rows.seen = true;
   }
 
@@ -243,32 +235,23 @@ class DecodeTile {
     if constexpr (L < C::kLanes) with_lanes<2 * L>(lanes, f);
   }
 
-  /// The sixteen keys of a chunk.
-  void chunk_rows(const Place& place, int chunk, FewRowsOfKeys<C>& keys) const {
-    const std::int64_t offset = place.head * p_.k_strides.head;
-    const std::int64_t later = place.later_head * p_.k_strides.head;
-    for (int i = 0; i < C::kChunk; ++i) {
-      keys.row[i] = place.block.k[chunk + i] + offset;
-      keys.later[i] = place.later.k[chunk + i] + later;
-    }
-  }
-
   template <int L>
-  STROBE_NOINLINE void score_rows(const FewRows<C>& rows, const Place& place) {
+  STROBE_NOINLINE void score_rows(const FewRows<C>& rows, const BlockRows<C>& block,
+                                  std::int64_t head) {
     using Few = FewKeys<C, L>;
     const int words = scratch_.k_pitch, dims = static_cast<int>(p_.head_dim);
-    const int first = place.block.first_chunk(), end = place.block.chunks_end();
+    const int first = block.first_chunk(), end = block.chunks_end();
+    const Element* keys[kTileK];
+    for (int key = first; key < end; ++key) keys[key] = block.k[key] + head * p_.k_strides.head;
     Word* packed = scratch_.k;
     Word* next = scratch_.k + C::kChunk * scratch_.k_pitch;
-    FewRowsOfKeys<C> keys;
-    chunk_rows(place, first, keys);
     for (int column = 0; column < words; column += Few::kColumns)
-      for (int g = 0; g < Few::kGroups; ++g) pack_group<C, L>(packed, keys, g, column, dims);
+      for (int g = 0; g < Few::kGroups; ++g)
+        pack_group<C, L>(packed, keys + first, g, column, dims);
     for (int chunk = first; chunk < end; chunk += C::kChunk) {
       const bool more = chunk + C::kChunk < end;
-      if (more) chunk_rows(place, chunk + C::kChunk, keys);
-      few_product<C, L>(packed, rows.q, words, scratch_.s + chunk * L, more ? &keys : nullptr, next,
-                        dims);
+      few_product<C, L>(packed, rows.q, words, scratch_.s + chunk * L,
+                        more ? keys + chunk + C::kChunk : nullptr, next, dims, ahead_);
       Word* const done = packed;
       packed = next;
       next = done;
@@ -294,19 +277,14 @@ class DecodeTile {
     few_softmax<C, L>(rows, tile, scale_.score);
   }
 
-  void values(FewRows<C>& rows, const Place& place, bool masked) {
-    const BlockRows<C>& block = place.block;
+  void values(FewRows<C>& rows, const BlockRows<C>& block, std::int64_t head, bool masked) {
     const Element* row[kTileK + 1];  // of this head; what shares a word with a key is zeros
-    const Element* later[kTileK];
-    for (int key = block.first_chunk(); key < block.chunks_end(); ++key) {
-      row[key] = block.v[key] + place.head * p_.v_strides.head;
-      later[key] = place.later.v[key] + place.later_head * p_.v_strides.head;
-    }
+    for (int key = block.begin; key < block.end; ++key)
+      row[key] = block.v[key] + head * p_.v_strides.head;
     if (block.begin % C::kPerWord != 0) row[block.begin - 1] = scratch_.zeros;
     row[block.end] = scratch_.zeros;
     FewValues<C> t;
     t.v = row;
-    t.later = later;
     t.begin = block.begin;
     t.end = block.end;
     t.p = reinterpret_cast<const Word*>(scratch_.s);
@@ -318,7 +296,7 @@ class DecodeTile {
     if (masked && nonfinite(t))
       guarded_values(rows, block.block * kTileK, t);
     else
-      few_values<C>(t, rows.count);
+      few_values<C>(t, rows.count, ahead_);
   }
 
   /// Does some value of the block hold NaN or infinity?
@@ -351,7 +329,7 @@ class DecodeTile {
                        ? t.v[key]
                        : scratch_.zeros;
       }
-      few_value_rows<C, 1, false>(guarded, r);
+      few_value_rows<C, 1>(guarded, r, ahead_);
     }
   }
 
@@ -385,6 +363,7 @@ class DecodeTile {
   ScoreRules<C> rules_;
   RowBounds bounds_;
   BlockRows<C> blocks_[2];
+  Ahead<C> ahead_;
 };
 
 /// o and lse of the rows of a task's key heads: the states of all leaves, folded left to right as

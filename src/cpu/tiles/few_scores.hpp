@@ -28,26 +28,65 @@ struct FewKeys {
   static constexpr int place(int c) { return kWhole ? 16 * (c % 4) + 4 * (c / 4) : c; }
 };
 
-/// Sixteen rows of keys, and those that will be wanted one head or block later.
+/// Rows that will be wanted later, on their way into L2: line after line, row after row, which is
+/// what the machine's own prefetching understands. Asked for in any other order, memory gave half
+/// (bench/notes.md).
 template <class C>
-struct FewRowsOfKeys {
-  const typename C::Element* row[C::kChunk];
-  const typename C::Element* later[C::kChunk];
+class Ahead {
+  using Element = typename C::Element;
+
+ public:
+  /// Some keys, and after them as many values.
+  void start(const Element* const* keys, std::int64_t k_offset, std::int64_t head_dim,
+             const Element* const* values, std::int64_t v_offset, std::int64_t head_dim_v,
+             int count) {
+    keys_ = {keys, k_offset, head_dim, count};
+    values_ = {values, v_offset, head_dim_v, count};
+    next_row();
+  }
+
+  /// The next line.
+  STROBE_INLINE void step() {
+    if (at_ >= end_) return;
+    Simd::prefetch_far(at_);
+    at_ += 64;
+    if (at_ >= end_) next_row();
+  }
+
+  void finish() {
+    while (at_ < end_) step();
+  }
+
+ private:
+  struct Rows {
+    const Element* const* row = nullptr;
+    std::int64_t offset = 0, length = 0;
+    int left = 0;
+  };
+
+  STROBE_INLINE void next_row() {
+    Rows& rows = keys_.left > 0 ? keys_ : values_;
+    if (rows.left == 0) return;
+    --rows.left;
+    const Element* const row = *rows.row++ + rows.offset;
+    at_ = reinterpret_cast<const char*>(row);
+    end_ = reinterpret_cast<const char*>(row + rows.length);
+  }
+
+  Rows keys_{}, values_{};
+  const char *at_ = nullptr, *end_ = nullptr;
 };
 
 /// Columns from `column` on of group `group` of the keys, [column block][group][kSpan].
 template <class C, int L>
-STROBE_INLINE void pack_group(WordOf<C>* packed, const FewRowsOfKeys<C>& keys, int group,
+STROBE_INLINE void pack_group(WordOf<C>* packed, const typename C::Element* const* rows, int group,
                               int column, int dims) {
   using Few = FewKeys<C, L>;
   const int dim = column * C::kPerWord;
   VecOf<C> r[Few::kKeys];
   STROBE_UNROLL(4)
-  for (int i = 0; i < Few::kKeys; ++i) {
-    const int key = group * Few::kKeys + i;
-    r[i] = load<C>(keys.row[key] + dim, dims - dim);
-    Simd::prefetch_far(keys.later[key] + dim);
-  }
+  for (int i = 0; i < Few::kKeys; ++i)
+    r[i] = load<C>(rows[group * Few::kKeys + i] + dim, dims - dim);
   if constexpr (Few::kWhole) C::Isa::interleave_columns(r);
   WordOf<C>* const to = packed + column * C::kChunk + group * Few::kSpan;
   STROBE_UNROLL(4)
@@ -78,28 +117,35 @@ STROBE_INLINE void few_column(typename FewKeys<C, L>::Vector::Vec (&acc)[FewKeys
   }
 }
 
-/// s[key][L] of sixteen packed keys; `next`, where given, are packed beside. `words` are whole
-/// column blocks. Sums run over the dimensions in their order, as in score_product: the bits are
-/// the same.
+/// s[key][L] of sixteen packed keys; `next`, where given, are packed beside, and later ones
+/// fetched. `words` are whole column blocks. Sums run over the dimensions in their order, as in
+/// score_product: the bits are the same.
 template <class C, int L>
 STROBE_NOINLINE void few_product(const WordOf<C>* packed, const WordOf<C>* q, int words,
-                                 RealOf<C>* s, const FewRowsOfKeys<C>* next, WordOf<C>* next_packed,
-                                 int dims) {
+                                 RealOf<C>* s, const typename C::Element* const* next,
+                                 WordOf<C>* next_packed, int dims, Ahead<C>& ahead) {
   using Few = FewKeys<C, L>;
   using Vector = typename Few::Vector;
   for (int first = 0; first < Few::kGroups; first += Few::kAtOnce) {
     typename Vector::Vec acc[Few::kAtOnce];
     STROBE_UNROLL(16)
     for (int g = 0; g < Few::kAtOnce; ++g) acc[g] = Vector::zero();
+    int pack_g = first, pack_c = 0;  // row after row, as they lie
     for (int column = 0; column < words; column += Few::kColumns) {
       const WordOf<C>* const block = packed + column * C::kChunk;
       STROBE_UNROLL(16)
       for (int c = 0; c < Few::kColumns; ++c) {
         few_column<C, L>(acc, block, q + column * L * Few::kKeys, first, c);
-        if (next != nullptr)
-          for (int g = c * Few::kAtOnce / Few::kColumns; g < (c + 1) * Few::kAtOnce / Few::kColumns;
-               ++g)
-            pack_group<C, L>(next_packed, *next, first + g, column, dims);
+        ahead.step();
+        if (c % 2 == 0) ahead.step();
+        for (int g = c * Few::kAtOnce / Few::kColumns; g < (c + 1) * Few::kAtOnce / Few::kColumns;
+             ++g) {
+          if (next != nullptr) pack_group<C, L>(next_packed, next, pack_g, pack_c, dims);
+          pack_c += Few::kColumns;
+          if (pack_c < words) continue;
+          pack_c = 0;
+          ++pack_g;
+        }
       }
     }
     STROBE_UNROLL(16)

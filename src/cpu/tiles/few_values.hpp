@@ -10,10 +10,9 @@ namespace strobe::cpu::STROBE_ISA {
 /// What the value products of some rows read and write.
 template <class C>
 struct FewValues {
-  const typename C::Element* const* v = nullptr;      // rows of values, of whole words of keys
-  const typename C::Element* const* later = nullptr;  // those wanted one head or block later
-  int begin = 0, end = 0;                             // keys
-  const WordOf<C>* p = nullptr;                       // [key / per_word][pitch]
+  const typename C::Element* const* v = nullptr;  // rows of values, of whole words of keys
+  int begin = 0, end = 0;                         // keys
+  const WordOf<C>* p = nullptr;                   // [key / per_word][pitch]
   int p_pitch = 0;
   RealOf<C>* o = nullptr;  // [row][o_pitch]
   int o_pitch = 0;
@@ -23,9 +22,10 @@ struct FewValues {
 
 /// The products of vectors kFirst to kFirst + kVectors of dimensions from `dim` on, for kRows rows.
 /// Sums run over the keys in their order, from zero, as in value_product: the bits are the same.
-/// With kFetch the same dimensions of the later rows are brought into L2.
-template <class C, int kRows, int kVectors, bool kFetch>
-STROBE_INLINE void few_value_product(const FewValues<C>& t, int row, int dim, int count) {
+/// Later values are fetched beside.
+template <class C, int kRows, int kVectors>
+STROBE_INLINE void few_value_product(const FewValues<C>& t, int row, int dim, int count,
+                                     Ahead<C>& ahead) {
   using Vec = VecOf<C>;
   constexpr int kStep = C::kPerWord;  // keys of a word
   constexpr int kElements = C::kLanes * C::kPerWord;
@@ -39,14 +39,8 @@ STROBE_INLINE void few_value_product(const FewValues<C>& t, int row, int dim, in
   }
   const WordOf<C>* p = t.p + t.begin / kStep * t.p_pitch + row;
   for (int key = t.begin / kStep * kStep; key < t.end; key += kStep, p += t.p_pitch) {
-    if constexpr (kFetch) {
-      STROBE_UNROLL(2)
-      for (int k = 0; k < kStep; ++k) {
-        STROBE_UNROLL(8)
-        for (int i = 0; i < kVectors; i += kLine)
-          Simd::prefetch_far(t.later[key + k] + dim + i * C::kLanes);
-      }
-    }
+    STROBE_UNROLL(8)
+    for (int i = 0; i < kStep * kVectors; i += 2 * kLine) ahead.step();
     Vec value[kVectors];
     const auto* const a = t.v[key] + dim;
     if constexpr (C::kDot) {
@@ -83,26 +77,25 @@ STROBE_INLINE void few_value_product(const FewValues<C>& t, int row, int dim, in
 }
 
 /// All dimensions of kRows rows from `row` on.
-template <class C, int kRows, bool kFetch>
-STROBE_NOINLINE void few_value_rows(const FewValues<C>& t, int row) {
+template <class C, int kRows>
+STROBE_NOINLINE void few_value_rows(const FewValues<C>& t, int row, Ahead<C>& ahead) {
   constexpr int kSums = C::kRows * C::kGroups >= 16 ? 16 : 8;
   constexpr int kVectors = kSums / kRows < 8 ? kSums / kRows : 8;
   int dim = 0;
   for (; dim + kVectors * C::kLanes <= t.head_dim_v; dim += kVectors * C::kLanes)
-    few_value_product<C, kRows, kVectors, kFetch>(t, row, dim, t.head_dim_v - dim);
+    few_value_product<C, kRows, kVectors>(t, row, dim, t.head_dim_v - dim, ahead);
   for (; dim < t.head_dim_v; dim += C::kLanes)
-    few_value_product<C, kRows, 1, kFetch>(t, row, dim, t.head_dim_v - dim);
+    few_value_product<C, kRows, 1>(t, row, dim, t.head_dim_v - dim, ahead);
 }
 
 /// o of `rows` rows; padding up to the next of 1, 2, 4 and multiples of 8 is computed with them.
-/// Later values are fetched beside the first of them.
 template <class C>
-STROBE_INLINE void few_values(const FewValues<C>& t, int rows) {
-  if (rows == 1) return few_value_rows<C, 1, true>(t, 0);
-  if (rows == 2) return few_value_rows<C, 2, true>(t, 0);
-  if (rows <= 4) return few_value_rows<C, 4, true>(t, 0);
-  few_value_rows<C, 8, true>(t, 0);
-  if (rows > 8) few_value_rows<C, 8, false>(t, 8);
+STROBE_INLINE void few_values(const FewValues<C>& t, int rows, Ahead<C>& ahead) {
+  if (rows == 1) return few_value_rows<C, 1>(t, 0, ahead);
+  if (rows == 2) return few_value_rows<C, 2>(t, 0, ahead);
+  if (rows <= 4) return few_value_rows<C, 4>(t, 0, ahead);
+  few_value_rows<C, 8>(t, 0, ahead);
+  if (rows > 8) few_value_rows<C, 8>(t, 8, ahead);
 }
 
 }  // namespace strobe::cpu::STROBE_ISA
