@@ -58,7 +58,9 @@ Problem check_forward(const ForwardTensors& tensors, const Options& options, con
   problem.score = options.score;
   problem.dropout = options.dropout;
   problem.determinism = options.determinism;
+  problem.rotary = options.rotary;
   check_problem(problem, where);
+  check_op(problem, Op::forward, 0, where);
   check_pairs(tensors, with_lengths(problem, checked.longest), where);
   check_dropout_state(tensors, where);
   return problem;
