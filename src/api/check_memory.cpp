@@ -1,4 +1,4 @@
-// Strides, pointers and overlaps of the tensors of a call.
+// Strides, pointers and overlaps of tensors, and of all those of a forward call.
 // SPDX-License-Identifier: Apache-2.0
 #include <array>
 #include <limits>
@@ -20,20 +20,6 @@ std::array<Named, 8> inputs(const ForwardTensors& t) {
           {"seqlens_k", t.seqlens_k},
           {"dropout_state", t.dropout_state}};
 }
-
-/// What masks and scores take from memory.
-std::array<Named, 7> pair_inputs(const ForwardTensors& t) {
-  return {Named{"key_begin", t.key_begin},
-          {"key_end", t.key_end},
-          {"allowed", t.allowed},
-          {"blocks", t.blocks},
-          {"bias", t.bias},
-          {"alibi_slopes", t.alibi_slopes},
-          {"sink_logits", t.sink_logits}};
-}
-
-/// What the last axis of a tensor may be.
-enum class Last { free, contiguous, contiguous_or_repeated };
 
 bool is_empty(const ConstTensorView& view) {
   for (const std::int64_t size : view.shape) {
@@ -83,6 +69,15 @@ void check_address(const Named& tensor, const char* where) {
   }
 }
 
+[[noreturn]] void refuse_undecided(const Named& output, const char* where) {
+  fail("overlap-undecided", where,
+       {"whether elements of ", output.name, " of shape ", output.view.shape, " with strides ",
+        output.view.strides, " share memory was not decided within ", kMaxSteps,
+        " steps; give it memory of its own, row-major"});
+}
+
+}  // namespace
+
 void check_tensor(const Named& tensor, Last last, const char* where) {
   const ConstTensorView& view = tensor.view;
   if (!view.given()) return;
@@ -96,14 +91,8 @@ void check_tensor(const Named& tensor, Last last, const char* where) {
   check_address(tensor, where);
 }
 
-[[noreturn]] void refuse_undecided(const Named& output, const char* where) {
-  fail("overlap-undecided", where,
-       {"whether elements of ", output.name, " of shape ", output.view.shape, " with strides ",
-        output.view.strides, " share memory was not decided within ", kMaxSteps,
-        " steps; give it memory of its own, row-major"});
-}
-
-void check_self(const Named& output, const char* where) {
+void check_output(const Named& output, const char* where) {
+  if (is_empty(output.view)) return;
   const Overlap found = self_overlap(output.view);
   if (found == Overlap::undecided) refuse_undecided(output, where);
   if (found == Overlap::none) return;
@@ -112,7 +101,8 @@ void check_self(const Named& output, const char* where) {
         output.view.strides, "; each element of an output needs a place of its own"});
 }
 
-void check_pair(const Named& output, const Named& other, const char* where) {
+void check_apart(const Named& output, const Named& other, const char* where) {
+  if (is_empty(output.view) || is_empty(other.view)) return;
   const Overlap found = overlap(output.view, other.view);
   if (found == Overlap::undecided) refuse_undecided(output, where);
   if (found == Overlap::none) return;
@@ -122,30 +112,42 @@ void check_pair(const Named& output, const Named& other, const char* where) {
         " elsewhere"});
 }
 
-}  // namespace
+std::array<Named, 7> named(const PairViews& t) {
+  return {Named{"key_begin", t.key_begin},
+          {"key_end", t.key_end},
+          {"allowed", t.allowed},
+          {"blocks", t.blocks},
+          {"bias", t.bias},
+          {"alibi_slopes", t.alibi_slopes},
+          {"sink_logits", t.sink_logits}};
+}
+
+void check_tensors(std::span<const Named> tensors, Last last, const char* where) {
+  for (const Named& tensor : tensors) check_tensor(tensor, last, where);
+}
+
+void check_outputs(std::span<const Named> outputs,
+                   std::initializer_list<std::span<const Named>> inputs, const char* where) {
+  for (const Named& output : outputs) {
+    check_output(output, where);
+    for (const std::span<const Named> some : inputs)
+      for (const Named& input : some) check_apart(output, input, where);
+  }
+  for (std::size_t one = 0; one < outputs.size(); ++one)
+    for (std::size_t other = one + 1; other < outputs.size(); ++other)
+      check_apart(outputs[one], outputs[other], where);
+}
 
 void check_memory(const ForwardTensors& t, const char* where) {
-  for (const Named& tensor : inputs(t)) check_tensor(tensor, Last::contiguous, where);
-  for (const Named& tensor : pair_inputs(t))
-    check_tensor(tensor, Last::contiguous_or_repeated, where);
+  check_tensors(inputs(t), Last::contiguous, where);
+  check_tensors(named(pair_views(t)), Last::contiguous_or_repeated, where);
   check_tensor({"o", t.o}, Last::contiguous, where);
   check_tensor({"lse", t.lse}, Last::free, where);
 }
 
 void check_overlaps(const ForwardTensors& t, const char* where) {
-  const Named o{"o", t.o};
-  const Named lse{"lse", t.lse};
-  for (const Named& output : {o, lse}) {
-    if (is_empty(output.view)) continue;
-    check_self(output, where);
-    for (const Named& input : inputs(t)) {
-      if (!is_empty(input.view)) check_pair(output, input, where);
-    }
-    for (const Named& input : pair_inputs(t)) {
-      if (!is_empty(input.view)) check_pair(output, input, where);
-    }
-  }
-  if (!is_empty(o.view) && !is_empty(lse.view)) check_pair(o, lse, where);
+  const std::array outputs{Named{"o", t.o}, Named{"lse", t.lse}};
+  check_outputs(outputs, {inputs(t), named(pair_views(t))}, where);
 }
 
 }  // namespace strobe::api
