@@ -30,6 +30,18 @@ inline bool is_packed(const ForwardTensors& t) { return t.cu_seqlens_q.given(); 
 void check_rank(const Named& tensor, int rank, const char* axes, const char* where);
 void check_type(const Named& tensor, DType type, const char* where);
 
+/// What the last axis of a tensor may be.
+enum class Last { free, contiguous, contiguous_or_repeated };
+
+/// Strides and pointer of a tensor whose rank and type passed; one that is not given passes.
+void check_tensor(const Named& tensor, Last last, const char* where);
+
+/// Each element of an output has a place of its own.
+void check_output(const Named& output, const char* where);
+
+/// No element of an output is one of `other`. Both passed check_tensor.
+void check_apart(const Named& output, const Named& other, const char* where);
+
 /// Ranks, types, shapes against each other. Returns sizes, types, storage and layout that the
 /// tensors agree on; of packed tensors the seqlens are still 0.
 Problem check_shapes(const ForwardTensors& t, const char* where);
