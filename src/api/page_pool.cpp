@@ -14,6 +14,8 @@ namespace {
 
 using api::fail;
 
+constexpr const char* kPagesOfAPool = "a pool's pages (12 bytes each)";
+
 void check_page(std::int64_t page, std::int32_t pages, const char* where) {
   if (page >= 0 && page < pages) return;
   fail("pages-number", where,
@@ -31,7 +33,7 @@ void check_page(std::int64_t page, std::int32_t pages, const char* where) {
 PagePool::PagePool(std::int32_t pages) {
   constexpr const char* kWhere = "strobe::PagePool";
   if (pages < 0) fail("pages-count", kWhere, {"pages is ", pages, "; a pool has 0 pages or more"});
-  api::with_memory_for("a pool's pages (12 bytes each)", kWhere, [&] {
+  api::with_memory_for(kPagesOfAPool, kWhere, [&] {
     owners_.resize(static_cast<std::size_t>(pages));
     free_.resize(static_cast<std::size_t>(pages));
   });
@@ -91,7 +93,8 @@ void PagePool::release(std::span<const std::int32_t> table) {
   for (const std::int32_t page : table.first(tried)) ++owners_of(page);
   if (!owned) fail_free(table[tried - 1], kWhere);
 
-  free_.reserve(owners_.size());  // a copied pool has no more room than it had free pages
+  // A copied pool has no more room than it had free pages.
+  api::with_memory_for(kPagesOfAPool, kWhere, [&] { free_.reserve(owners_.size()); });
   for (const std::int32_t page : table) {
     if (--owners_of(page) > 0) continue;
     free_.push_back(page);
