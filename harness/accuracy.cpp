@@ -23,17 +23,6 @@ constexpr std::int64_t kBlock = 64;
 /// Fewer values than this say little of a root mean square.
 constexpr std::int64_t kLeastForRms = 1000;
 
-/// The distance of neighbouring numbers of this type just above `value`.
-double ulp(double value, DType dtype) {
-  if (value == 0.0 || !std::isfinite(value)) return 0.0;
-  switch (dtype) {
-    case DType::f64: return std::ldexp(1.0, std::ilogb(value) - 52);
-    case DType::bf16: return std::ldexp(1.0, std::ilogb(value) - 7);
-    case DType::f16: return std::ldexp(1.0, std::max(std::ilogb(value), -14) - 10);
-    default: return std::ldexp(1.0, std::ilogb(value) - 23);
-  }
-}
-
 /// Sums over compared elements, of one block or of many.
 struct Tally {
   double max_abs = 0.0;
@@ -225,6 +214,16 @@ void judge(Comparison& c, const Block& total, const ForwardParams& p, Findings& 
 }
 
 }  // namespace
+
+double ulp(double value, DType dtype) {
+  if (value == 0.0 || !std::isfinite(value)) return 0.0;
+  switch (dtype) {
+    case DType::f64: return std::ldexp(1.0, std::ilogb(value) - 52);
+    case DType::bf16: return std::ldexp(1.0, std::ilogb(value) - 7);
+    case DType::f16: return std::ldexp(1.0, std::max(std::ilogb(value), -14) - 10);
+    default: return std::ldexp(1.0, std::ilogb(value) - 23);
+  }
+}
 
 double o_tolerance(double standard_error, double largest_o, DType dtype, DType o_dtype) {
   return 1.25 * standard_error + 2.0 * std::max(ulp(largest_o, dtype), ulp(largest_o, o_dtype));
