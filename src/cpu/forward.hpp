@@ -2,8 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <bit>
-
 #include "cpu/tiles/dropout.hpp"
 #include "cpu/tiles/fetch.hpp"
 #include "cpu/tiles/rules.hpp"
@@ -27,7 +25,7 @@ class ForwardTile {
   ForwardTile(const ForwardParams& p, const ForwardTask& task, int tiles, std::byte* memory)
       : p_(p), task_(task), scratch_(p.head_dim, p.head_dim_v, tiles, memory) {
     source_ = key_source<Element>(p, task.sequence, p.kv_head(task.head));
-    split_scale();
+    scale_ = split_scale<C>(p.softmax_scale);
     rules_ = rules_of<C>(p, task, scale_.score);
     draws_ = draws_of<C>(p, task);
     for (int i = 0; i < tiles; ++i) {
@@ -81,22 +79,6 @@ class ForwardTile {
   }
 
  private:
-  template <class T>
-  static const T* at(const void* base, std::int64_t offset) {
-    return static_cast<const T*>(base) + offset;
-  }
-
-  /// scale * log2(e) = score * 2^e with score in [1, 2). A denormal factor counts as 0.
-  void split_scale() {
-    constexpr double kLog2E = 1.4426950408889634;
-    const double factor = p_.softmax_scale * kLog2E;
-    const double size = factor < 0 ? -factor : factor;
-    const auto bits = std::bit_cast<std::uint64_t>(size);
-    const double power = std::bit_cast<double>(bits & 0x7ff0000000000000u);
-    scale_.q = static_cast<Real>(factor < 0 ? -power : power);
-    scale_.score = power > 0 ? static_cast<Real>(size / power) : Real(1);
-  }
-
   /// The first block at or after `block` of which some of the rows may see a key.
   std::int64_t next_seen(const RowBounds& bounds, std::int64_t first_row, std::int64_t rows,
                          std::int64_t block) const {
@@ -321,7 +303,8 @@ class ForwardTile {
 
   const Element* q_row(std::int64_t row) const {
     const Sequence& n = task_.sequence;
-    return at<Element>(p_.q, p_.q_strides.offset(n.batch, n.first_q + row, task_.head));
+    return static_cast<const Element*>(p_.q) +
+           p_.q_strides.offset(n.batch, n.first_q + row, task_.head);
   }
 
   const ForwardParams& p_;

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 
+#include "cpu/decode_task.hpp"
 #include "cpu/forward_task.hpp"
 #include "semantics/score_rule.hpp"
 
@@ -33,6 +34,22 @@ RowBounds see(const ForwardParams& p, const ForwardTask& task, int lanes, int gr
     all.add(tile.all);
   }
   return all;
+}
+
+RowBounds see_few(const ForwardParams& p, const Sequence& sequence, std::int64_t kv_head,
+                  std::int64_t first, int count, Keys* keys) {
+  RowBounds bounds;
+  for (int i = 0; i < count; ++i) {
+    const DecodeRow row = decode_row(p, kv_head, first + i);
+    keys[i] = joined(row_keys(p, sequence, row.head, row.query));
+    bounds.add(keys[i]);
+  }
+  return bounds;
+}
+
+bool sees(const ForwardParams& p, const Sequence& sequence, const DecodeRow& row, const Keys& keys,
+          std::int64_t key) {
+  return keys.contains(key) && pair_visible(p, {sequence, row.head, row.query, key});
 }
 
 Tile block_tile(const ForwardParams& p, const ForwardTask& task, std::int64_t first_row,

@@ -7,11 +7,10 @@
 #include <span>
 
 #include "cpu/threads.hpp"
+#include "cpu/workspace.hpp"
 
 namespace strobe::cpu {
 namespace {
-
-constexpr std::size_t kAlignment = 64;
 
 /// A sequence in the order of the tasks: which one, and how many tasks come before its own.
 struct Place {
@@ -19,11 +18,6 @@ struct Place {
   std::int64_t first_task = 0;
 };
 static_assert(sizeof(Place) == 16);
-
-std::byte* align(std::byte* p) {
-  const auto address = reinterpret_cast<std::uintptr_t>(p);
-  return p + ((kAlignment - address % kAlignment) % kAlignment);
-}
 
 /// All tasks of a call, numbered. Within a sequence the last rows come first (under a causal mask
 /// they see most keys), and the heads of one range of rows follow each other.

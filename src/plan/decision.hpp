@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <string>
 
+#include "cpu/decode_call.hpp"
 #include "plan/registry.hpp"
 
 namespace strobe::plan {
@@ -13,10 +14,11 @@ struct Decision {
   const KernelRow* kernel = nullptr;  ///< null: no kernel takes the problem
   int tiles = 1;
   int threads = 1;
+  cpu::DecodeCall call{};  ///< op decode
   std::size_t workspace_bytes = 0;
 };
 
 /// Never throws for a problem that passed the checks.
-Decision decide(const Problem& problem, cpu::Isa allowed, int threads);
+Decision decide(const Problem& problem, cpu::Isa allowed, const PlanOptions& options);
 
 }  // namespace strobe::plan

@@ -40,4 +40,31 @@ int choose_tiles(const Problem& problem, const cpu::ForwardKernel& kernel, int t
   return tiles;
 }
 
+cpu::DecodeSizes decode_sizes(const Problem& p) {
+  cpu::DecodeSizes sizes;
+  sizes.batch = p.batch;
+  sizes.num_heads_kv = p.num_heads_kv;
+  sizes.rows = p.seqlen_q * (p.num_heads / p.num_heads_kv);
+  sizes.seqlen_k = p.seqlen_k;
+  sizes.head_dim = p.head_dim;
+  sizes.head_dim_v = p.head_dim_v;
+  return sizes;
+}
+
+cpu::DecodeCut choose_cut(const Problem& problem, const cpu::DecodeKernel& kernel, int threads,
+                          int splits) {
+  constexpr std::size_t kRoom = std::size_t{1} << 19;  // rows of a task stay in L2
+  const cpu::DecodeSizes sizes = decode_sizes(problem);
+  const std::int64_t leaves = cpu::count_leaves(sizes.seqlen_k);
+  cpu::DecodeCut cut{1, sizes.num_heads_kv};
+  if (splits > 0) cut.leaves = std::max<std::int64_t>(1, (leaves + splits - 1) / splits);
+  const auto bytes = [&] {
+    return kernel.scratch_bytes(sizes.head_dim, sizes.head_dim_v, sizes.rows, cut.kv_heads);
+  };
+  const std::int64_t enough = threads > 1 ? 4 * std::int64_t{threads} : 1;
+  while (cut.kv_heads > 1 && (cpu::count_tasks(sizes, cut) < enough || bytes() > kRoom))
+    cut.kv_heads = (cut.kv_heads + 1) / 2;
+  return cut;
+}
+
 }  // namespace strobe::plan

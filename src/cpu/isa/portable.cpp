@@ -4,6 +4,7 @@
 #include "cpu/simd/portable.hpp"
 #include "cpu/simd/portable_f64.hpp"
 //
+#include "cpu/decode.hpp"
 #include "cpu/forward.hpp"
 #include "cpu/kernels.hpp"
 
@@ -13,5 +14,9 @@ constinit const ForwardKernel kForward[4] = {forward_kernel<float>("f32 mul + ad
                                              forward_kernel<bfloat16>("f32 mul + add, 128 bits"),
                                              forward_kernel<float16>("f32 mul + add, 128 bits"),
                                              forward_kernel<double>("f64 mul + add, 128 bits")};
+constinit const DecodeKernel kDecode[4] = {decode_kernel<float>("f32 mul + add, 128 bits"),
+                                           decode_kernel<bfloat16>("f32 mul + add, 128 bits"),
+                                           decode_kernel<float16>("f32 mul + add, 128 bits"),
+                                           decode_kernel<double>("f64 mul + add, 128 bits")};
 
 }  // namespace strobe::cpu::portable

@@ -25,6 +25,10 @@ struct Simd64 {
   using Constants = Exp2ConstantsF64<kLanes>;
   static constexpr Real kHuge = 0.5e308;
 
+  static constexpr int kLeastRows = kLanes;  // score tiles of few rows have a whole vector
+  template <int>
+  using Few = Simd64;
+
   static STROBE_INLINE Vec zero() { return _mm256_setzero_pd(); }
   static STROBE_INLINE Vec set(double x) { return _mm256_set1_pd(x); }
   static STROBE_INLINE Vec load(const void* p) {

@@ -5,7 +5,9 @@
 #include <immintrin.h>
 
 #include <cstdint>
+#include <type_traits>
 
+#include "cpu/simd/few_rows_x86.hpp"
 #include "semantics/inline.hpp"
 #include "strobe/tensor.hpp"
 
@@ -42,6 +44,11 @@ struct Avx512 {
   using Word = std::uint32_t;
   using Constants = Exp2Constants;
   static constexpr Real kHuge = 1e38f;
+
+  /// Vectors of L rows, from kLeastRows to kLanes, doubling.
+  static constexpr int kLeastRows = 4;
+  template <int L>
+  using Few = std::conditional_t<L == 4, FourF32, std::conditional_t<L == 8, EightF32, Avx512>>;
 
   static STROBE_INLINE Vec zero() { return _mm512_setzero_ps(); }
   static STROBE_INLINE Vec set(float x) { return _mm512_set1_ps(x); }

@@ -25,6 +25,11 @@ struct Simd64 {
   using Constants = Exp2ConstantsF64<kLanes>;
   static constexpr Real kHuge = 0.5e308;
 
+  /// Vectors of L rows, from kLeastRows to kLanes, doubling.
+  static constexpr int kLeastRows = 4;
+  template <int L>
+  using Few = std::conditional_t<L == 4, FourF64, Simd64>;
+
   static STROBE_INLINE Vec zero() { return _mm512_setzero_pd(); }
   static STROBE_INLINE Vec set(double x) { return _mm512_set1_pd(x); }
   static STROBE_INLINE Vec load(const void* p) { return _mm512_load_pd(p); }

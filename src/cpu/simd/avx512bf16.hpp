@@ -6,8 +6,21 @@
 
 namespace strobe::cpu::STROBE_ISA {
 
+struct FourDot : FourF32 {
+  static STROBE_INLINE Vec dot(Vec a, Vec b, Vec c) {
+    return _mm_dpbf16_ps(c, reinterpret_cast<__m128bh>(a), reinterpret_cast<__m128bh>(b));
+  }
+};
+struct EightDot : EightF32 {
+  static STROBE_INLINE Vec dot(Vec a, Vec b, Vec c) {
+    return _mm256_dpbf16_ps(c, reinterpret_cast<__m256bh>(a), reinterpret_cast<__m256bh>(b));
+  }
+};
+
 struct Simd : Avx512 {
   static constexpr bool kHasDot = true;
+  template <int L>
+  using Few = std::conditional_t<L == 4, FourDot, std::conditional_t<L == 8, EightDot, Simd>>;
 
   /// c + a.low * b.low + a.high * b.high; denormals count as 0 (VDPBF16PS).
   static STROBE_INLINE Vec dot(Vec a, Vec b, Vec c) {
@@ -36,16 +49,41 @@ struct Simd : Avx512 {
     const __m512i high = _mm512_add_epi32(_mm512_castps_si512(b), half);
     return _mm512_castsi512_ps(_mm512_mask_blend_epi16(0xaaaaaaaau, low, high));
   }
+  /// Of the keys of two vectors, L rows each: the even ones, the odd ones.
+  template <int L>
+  static STROBE_INLINE void split_keys(Vec a, Vec b, Vec& even, Vec& odd) {
+    even = L == 4   ? _mm512_shuffle_f32x4(a, b, 0x88)
+           : L == 8 ? _mm512_shuffle_f32x4(a, b, 0x44)
+                    : a;
+    odd = L == 4 ? _mm512_shuffle_f32x4(a, b, 0xdd) : L == 8 ? _mm512_shuffle_f32x4(a, b, 0xee) : b;
+  }
   /// Two rows of up to 32 elements -> 32 words (row a low, row b high).
   static STROBE_INLINE void interleave(std::uint32_t* to, Vec a, Vec b) {
+    Vec low, high;
+    interleave(a, b, low, high);
+    store(to, low);
+    store(to + kLanes, high);
+  }
+  static STROBE_INLINE void interleave(Vec a, Vec b, Vec& first, Vec& second) {
     alignas(64) static constexpr std::uint16_t kOrder[32] = {
         0, 32, 1, 33, 2,  34, 3,  35, 4,  36, 5,  37, 6,  38, 7,  39,
         8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47};
     const __m512i low = _mm512_load_si512(kOrder);
     const __m512i high = _mm512_add_epi16(low, _mm512_set1_epi16(16));
     const __m512i x = _mm512_castps_si512(a), y = _mm512_castps_si512(b);
-    _mm512_store_si512(to, _mm512_permutex2var_epi16(x, low, y));
-    _mm512_store_si512(to + kLanes, _mm512_permutex2var_epi16(x, high, y));
+    first = _mm512_castsi512_ps(_mm512_permutex2var_epi16(x, low, y));
+    second = _mm512_castsi512_ps(_mm512_permutex2var_epi16(x, high, y));
+  }
+  /// Halves of x where the half of the draws is at least `least`, 0 elsewhere. Lanes 0 to 7 have
+  /// their draws at `low`, the others at `high`.
+  static STROBE_INLINE Vec keep_halves(const std::uint32_t* low, const std::uint32_t* high,
+                                       std::uint32_t least, Vec x) {
+    const __m256i a = _mm256_load_si256(reinterpret_cast<const __m256i*>(low));
+    const __m256i b = _mm256_load_si256(reinterpret_cast<const __m256i*>(high));
+    const __m512i draws = _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1);
+    const __mmask32 kept =
+        _mm512_cmpge_epu16_mask(draws, _mm512_set1_epi16(static_cast<short>(least)));
+    return _mm512_castsi512_ps(_mm512_maskz_mov_epi16(kept, _mm512_castps_si512(x)));
   }
   /// Does any half hold NaN or infinity?
   static STROBE_INLINE bool nonfinite_pairs(Vec pairs) {

@@ -51,6 +51,10 @@ struct Simd {
   using Constants = Exp2Constants;
   static constexpr Real kHuge = 1e38f;
 
+  static constexpr int kLeastRows = kLanes;  // score tiles of few rows have a whole vector
+  template <int>
+  using Few = Simd;
+
   static STROBE_INLINE Vec zero() { return set(0.0f); }
   static STROBE_INLINE Vec set(float x) { return Vec{x, x, x, x}; }
   static STROBE_INLINE Vec load(const void* p) { return *static_cast<const Vec*>(p); }

@@ -46,6 +46,10 @@ struct Simd64 {
   using Constants = Exp2ConstantsF64<kLanes>;
   static constexpr Real kHuge = 0.5e308;
 
+  static constexpr int kLeastRows = kLanes;  // score tiles of few rows have a whole vector
+  template <int>
+  using Few = Simd64;
+
   static STROBE_INLINE Vec zero() { return set(0.0); }
   static STROBE_INLINE Vec set(double x) { return Vec{x, x}; }
   static STROBE_INLINE Vec load(const void* p) { return *static_cast<const Vec*>(p); }

@@ -75,22 +75,27 @@ template <class C>
 STROBE_INLINE void drop_cell(const CellWords& cell, std::uint32_t threshold, int inside,
                              WordOf<C>* p) {
   using Word = WordOf<C>;
+  if constexpr (C::kDot) {  // a word holds both keys of a pair, as a word of draws does
+    for (int pair = 0; pair < kDropoutCell / 2; ++pair) {
+      const int word = pair / 4 * 2, first = pair % 4 * 8;
+      Word* const to = p + pair * C::kTileQ;
+      C::Isa::store(to, C::Isa::keep_halves(cell.words[word] + first, cell.words[word + 1] + first,
+                                            threshold, C::Isa::load(to)));
+    }
+    return;
+  }
   constexpr int kPart = C::kLanes < 8 ? C::kLanes : 8;  // lanes whose words lie side by side
   for (int pair = 0; pair < kDropoutCell / 2; ++pair)
     for (int lane = 0; lane < C::kLanes; lane += kPart) {
       const int row = inside + lane;
       const std::uint32_t* const words =
           cell.words[row / 8 + pair / 4 * 2] + pair % 4 * 8 + row % 8;
-      Word* const to = p + 2 * pair / C::kPerWord * C::kTileQ + lane;
+      Word* const to = p + 2 * pair * C::kTileQ + lane;
       for (int i = 0; i < kPart; ++i) {
         const Word even = (words[i] & 0xffffu) >= threshold ? ~Word{0} : Word{0};
         const Word odd = (words[i] >> 16) >= threshold ? ~Word{0} : Word{0};
-        if constexpr (C::kDot) {
-          to[i] &= (even & 0xffffu) | (odd & 0xffff0000u);
-        } else {
-          to[i] &= even;
-          to[C::kTileQ + i] &= odd;
-        }
+        to[i] &= even;
+        to[C::kTileQ + i] &= odd;
       }
     }
 }

@@ -87,6 +87,56 @@ STROBE_INLINE VecOf<C> capped_exactly(VecOf<C> x, double cap) {
   return S::mul(S::select(S::greater(zero, x), S::set(-cap), S::set(cap)), tanh);
 }
 
+/// x of f32, or of f64, capped.
+template <class C>
+STROBE_INLINE VecOf<C> cap_scores(VecOf<C> x, RealOf<C> cap) {
+  if constexpr (std::is_same_v<RealOf<C>, double>)
+    return capped_exactly<C>(x, cap);
+  else
+    return capped(x, cap);
+}
+
+/// ALiBi: slope * |position - key|.
+template <class C>
+STROBE_INLINE VecOf<C> alibi_of(VecOf<C> position, VecOf<C> key, VecOf<C> slope) {
+  const VecOf<C> ahead = C::Isa::sub(position, key);
+  return C::Isa::mul(C::Isa::max(ahead, C::Isa::sub(C::Isa::zero(), ahead)), slope);
+}
+
+/// What is added to a score of a masked pair.
+template <class C>
+inline constexpr RealOf<C> kHidden = -std::numeric_limits<RealOf<C>>::infinity();
+
+/// The bias of kLanes keys of a row, of which `count` exist; 0 past them.
+template <class C, class T>
+STROBE_INLINE VecOf<C> bias_row(const PairTensor& bias, const T* from, int count) {
+  if (bias.key != 0) return C::Isa::load_row(from, count);
+  alignas(64) RealOf<C> one[C::kLanes];
+  C::Isa::store(one, C::Isa::load_row(from, count < 1 ? count : 1));
+  return C::Isa::set(one[0]);
+}
+
+/// Which of kLanes keys a row of `allowed` lets through; bytes past `count` are not read.
+template <class C>
+STROBE_INLINE BitsOf<C> allowed_row(const PairTensor& allowed, const std::uint8_t* bytes,
+                                    int count) {
+  if (allowed.key != 0 && count == C::kLanes) return C::Isa::nonzero(bytes);
+  std::uint8_t copy[C::kLanes] = {};  // at the end of a sequence, or one for all
+  for (int i = 0; i < count; ++i) copy[i] = bytes[i * allowed.key];
+  return C::Isa::nonzero(copy);
+}
+
+/// x of kLanes keys, and -inf for those that the block map hides from the row.
+template <class C>
+STROBE_INLINE VecOf<C> without_hidden(VecOf<C> x, const ForwardParams& p, const ForwardTask& task,
+                                      std::int64_t row, std::int64_t key, int count) {
+  alignas(64) RealOf<C> hidden[C::kLanes];
+  const std::uint32_t bits = hidden_keys(p, task, row, {key, key + count});
+  for (int i = 0; i < C::kLanes; ++i) hidden[i] = (bits >> i & 1) != 0 ? kHidden<C> : RealOf<C>(0);
+  const VecOf<C> mask = C::Isa::load(hidden);
+  return C::Isa::select(C::Isa::equal(mask, C::Isa::zero()), x, mask);
+}
+
 /// A tile of scores, where it lies in its sequence, and what is to be done with it.
 template <class C>
 struct RuleTile {
@@ -116,8 +166,6 @@ struct RuleTile {
   }
 
  private:
-  static constexpr Real kHidden = -std::numeric_limits<Real>::infinity();
-
   /// A lane group, and where its rows lie in what the rules read: found once for all keys.
   struct Group {
     int lane = 0;
@@ -173,12 +221,12 @@ struct RuleTile {
       for (int j = 0; j < C::kLanes; ++j) {
         Real* const at = s + (first + j) * C::kTileQ + group.lane;
         Vec x = C::Isa::load(at);
-        if constexpr (kCap) x = cap(x);
+        if constexpr (kCap) x = cap_scores<C>(x, rules.cap);
         if constexpr (kAdds) x = C::Isa::fma(additive[j], C::Isa::set(rules.unit), x);
         if constexpr (kAlibi) x = C::Isa::sub(x, alibi(group, first + j));
         x = C::Isa::max(least, x);
         if constexpr (kAdds)
-          x = C::Isa::select(C::Isa::equal(additive[j], C::Isa::set(kHidden)), masked, x);
+          x = C::Isa::select(C::Isa::equal(additive[j], C::Isa::set(kHidden<C>)), masked, x);
         if (run.masked) x = C::Isa::select(visible<C>(limits, group.lane, first + j), x, masked);
         C::Isa::store(at, x);
         most = C::Isa::max(most, x);
@@ -187,19 +235,9 @@ struct RuleTile {
     return most;
   }
 
-  STROBE_INLINE Vec cap(Vec x) const {
-    if constexpr (std::is_same_v<Real, double>)
-      return capped_exactly<C>(x, rules.cap);
-    else
-      return capped(x, rules.cap);
-  }
-
-  /// The slope times |position - key|.
   STROBE_INLINE Vec alibi(const Group& group, int key) const {
-    const Vec ahead =
-        C::Isa::sub(C::Isa::load(group.position), C::Isa::set(static_cast<Real>(key)));
-    const Vec distance = C::Isa::max(ahead, C::Isa::sub(C::Isa::zero(), ahead));
-    return C::Isa::mul(distance, C::Isa::set(rules.slope));
+    return alibi_of<C>(C::Isa::load(group.position), C::Isa::set(static_cast<Real>(key)),
+                       C::Isa::set(rules.slope));
   }
 
   /// The bias of kLanes keys from `key` on, one vector of rows a key; -inf where the pair is
@@ -210,11 +248,13 @@ struct RuleTile {
     load_bias(group, key, count, columns);
     if (p.allowed.given())
       for (int i = 0; i < C::kLanes; ++i)
-        columns[i] = C::Isa::select(allowed(group.allowed[i] + key * p.allowed.key, count),
-                                    columns[i], C::Isa::set(kHidden));
+        columns[i] =
+            C::Isa::select(allowed_row<C>(p.allowed, group.allowed[i] + key * p.allowed.key, count),
+                           columns[i], C::Isa::set(kHidden<C>));
     if (blocks)
       for (int i = 0; i < C::kLanes; ++i)
-        columns[i] = without_hidden(columns[i], row(group.lane + i), block_begin + key, count);
+        columns[i] =
+            without_hidden<C>(columns[i], p, task, row(group.lane + i), block_begin + key, count);
     C::Isa::transpose(columns);
   }
 
@@ -232,40 +272,15 @@ struct RuleTile {
   /// kLanes values of each row of the bias; 0 past `count`.
   template <class T>
   STROBE_INLINE void load_bias_of(const Group& group, int key, int count, Vec* columns) const {
-    if (p.bias.key == 0) {
-      alignas(64) Real one[C::kLanes];
-      for (int i = 0; i < C::kLanes; ++i) {
-        const auto* const from = reinterpret_cast<const T*>(group.bias[i]);
-        C::Isa::store(one, C::Isa::load_row(from, count < 1 ? count : 1));
-        columns[i] = C::Isa::set(one[0]);
-      }
-      return;
-    }
-    if (count == C::kLanes) {
+    if (count == C::kLanes && p.bias.key != 0) {
       STROBE_UNROLL(16)
       for (int i = 0; i < C::kLanes; ++i)
         columns[i] = C::Isa::load_row(reinterpret_cast<const T*>(group.bias[i]) + key, C::kLanes);
       return;
     }
     for (int i = 0; i < C::kLanes; ++i)
-      columns[i] = C::Isa::load_row(reinterpret_cast<const T*>(group.bias[i]) + key, count);
-  }
-
-  /// Which of kLanes keys a row of `allowed` lets through; bytes past `count` are not read.
-  STROBE_INLINE BitsOf<C> allowed(const std::uint8_t* bytes, int count) const {
-    if (p.allowed.key != 0 && count == C::kLanes) return C::Isa::nonzero(bytes);
-    std::uint8_t copy[C::kLanes] = {};  // at the end of a sequence, or one for all
-    for (int i = 0; i < count; ++i) copy[i] = bytes[i * p.allowed.key];
-    return C::Isa::nonzero(copy);
-  }
-
-  /// x, and -inf for the keys that the block map hides from the row.
-  STROBE_INLINE Vec without_hidden(Vec x, std::int64_t row, std::int64_t key, int count) const {
-    alignas(64) Real hidden[C::kLanes];
-    const std::uint32_t bits = hidden_keys(p, task, row, {key, key + count});
-    for (int i = 0; i < C::kLanes; ++i) hidden[i] = (bits >> i & 1) != 0 ? kHidden : Real(0);
-    const Vec mask = C::Isa::load(hidden);
-    return C::Isa::select(C::Isa::equal(mask, C::Isa::zero()), x, mask);
+      columns[i] =
+          bias_row<C>(p.bias, reinterpret_cast<const T*>(group.bias[i]) + key * p.bias.key, count);
   }
 };
 
@@ -276,10 +291,7 @@ STROBE_NOINLINE void add_sink(const TileState<C>& state, const Sink<C>& given, R
   using Vec = VecOf<C>;
   const Vec sink = C::Isa::set(given.score);
   for (int lane = 0; lane < C::kTileQ; lane += C::kLanes) {
-    const Vec old = C::Isa::load(state.row_max + lane);
-    const Vec now = C::Isa::max(old, sink);
-    const Vec a = C::Isa::exp2_exact_one(C::Isa::mul(C::Isa::sub(old, now), C::Isa::set(scale)));
-    const Vec b = C::Isa::exp2_exact_one(C::Isa::mul(C::Isa::sub(sink, now), C::Isa::set(scale)));
+    const auto [now, a, b] = merge_weights<C>(C::Isa::load(state.row_max + lane), sink, scale);
     C::Isa::store(state.row_max + lane, now);
     C::Isa::store(state.row_sum + lane, C::Isa::fma(a, C::Isa::load(state.row_sum + lane), b));
     for (int dim = 0; dim < dims; ++dim) {

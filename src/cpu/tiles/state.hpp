@@ -27,6 +27,19 @@ struct ScaleSplit {
   RealOf<C> score = 1;
 };
 
+/// scale * log2(e) = score * 2^e with score in [1, 2). A denormal factor counts as 0.
+template <class C>
+STROBE_INLINE ScaleSplit<C> split_scale(double softmax_scale) {
+  using Real = RealOf<C>;
+  constexpr double kLog2E = 1.4426950408889634;
+  const double factor = softmax_scale * kLog2E;
+  const double size = factor < 0 ? -factor : factor;
+  const auto bits = __builtin_bit_cast(std::uint64_t, size);
+  const double power = __builtin_bit_cast(double, bits & 0x7ff0000000000000u);
+  return {static_cast<Real>(factor < 0 ? -power : power),
+          power > 0 ? static_cast<Real>(size / power) : Real(1)};
+}
+
 /// q of one tile, transposed: [words][tile_q], lanes without a row are 0.
 template <class C>
 STROBE_NOINLINE void load_q(WordOf<C>* to, const typename C::Element* from, std::int64_t stride,
@@ -85,17 +98,27 @@ STROBE_NOINLINE void update_max(const TileState<C>& state, const RealOf<C>* bloc
     }
 }
 
+/// The maximum of two states of a row, and what their sums and outputs are multiplied by.
+template <class C>
+struct MergeWeights {
+  VecOf<C> now, a, b;
+};
+
+template <class C>
+STROBE_INLINE MergeWeights<C> merge_weights(VecOf<C> old, VecOf<C> other, RealOf<C> scale) {
+  const VecOf<C> now = C::Isa::max(old, other), factor = C::Isa::set(scale);
+  return {now, C::Isa::exp2_exact_one(C::Isa::mul(C::Isa::sub(old, now), factor)),
+          C::Isa::exp2_exact_one(C::Isa::mul(C::Isa::sub(other, now), factor))};
+}
+
 /// total <- total + leaf: the merge of semantics/softmax_state.hpp, a vector of rows at a time.
 template <class C>
 STROBE_NOINLINE void fold(const TileState<C>& total, const TileState<C>& leaf, RealOf<C> scale,
                           int dims) {
-  using Vec = VecOf<C>;
   for (int g = 0; g < C::kGroups; ++g) {
     const int lane = g * C::kLanes;
-    const Vec old = C::Isa::load(total.row_max + lane), other = C::Isa::load(leaf.row_max + lane);
-    const Vec now = C::Isa::max(old, other);
-    const Vec a = C::Isa::exp2_exact_one(C::Isa::mul(C::Isa::sub(old, now), C::Isa::set(scale)));
-    const Vec b = C::Isa::exp2_exact_one(C::Isa::mul(C::Isa::sub(other, now), C::Isa::set(scale)));
+    const auto [now, a, b] = merge_weights<C>(C::Isa::load(total.row_max + lane),
+                                              C::Isa::load(leaf.row_max + lane), scale);
     C::Isa::store(total.row_max + lane, now);
     C::Isa::store(total.row_sum + lane,
                   C::Isa::fma(a, C::Isa::load(total.row_sum + lane),
@@ -116,16 +139,21 @@ struct Destination {
   int rows = 0;
 };
 
-/// gain * o / row_sum as rows of Out; an empty row divides by nothing and stays 0.
+/// What turns sums into outputs: gain / row_sum; an empty row divides by nothing and stays 0.
+template <class C>
+STROBE_INLINE VecOf<C> inverse_of(VecOf<C> row_sum, RealOf<C> gain) {
+  return C::Isa::select(C::Isa::equal(row_sum, C::Isa::zero()), C::Isa::zero(),
+                        C::Isa::div(C::Isa::set(gain), row_sum));
+}
+
+/// gain * o / row_sum as rows of Out.
 template <class C, class Out>
 STROBE_NOINLINE void store_o(const TileState<C>& state, const Destination<Out>& out, int head_dim_v,
                              RealOf<C> gain) {
   using Vec = VecOf<C>;
   Vec r[C::kLanes];
   for (int lane = 0; lane < out.rows; lane += C::kLanes) {
-    const Vec sum = C::Isa::load(state.row_sum + lane);
-    const Vec inverse = C::Isa::select(C::Isa::equal(sum, C::Isa::zero()), C::Isa::zero(),
-                                       C::Isa::div(C::Isa::set(gain), sum));
+    const Vec inverse = inverse_of<C>(C::Isa::load(state.row_sum + lane), gain);
     for (int dim = 0; dim < head_dim_v; dim += C::kLanes) {
       const int left = head_dim_v - dim < C::kLanes ? head_dim_v - dim : C::kLanes;
       STROBE_UNROLL(16)
@@ -151,24 +179,28 @@ struct Sink {
 /// lse = ln 2 * (scale * row_max + log2 row_sum); a row that saw nothing has -inf, or exactly the
 /// sink logit.
 template <class C>
-STROBE_NOINLINE void store_lse(const TileState<C>& state, RealOf<C> scale, const Sink<C>& sink,
-                               const Destination<RealOf<C>>& out) {
+STROBE_INLINE VecOf<C> lse_of(VecOf<C> row_max, VecOf<C> row_sum, RealOf<C> scale,
+                              const Sink<C>& sink) {
   using Real = RealOf<C>;
   using Vec = VecOf<C>;
-  constexpr Real kInfinity = std::numeric_limits<Real>::infinity();
-  alignas(64) Real lse[C::kLanes];
+  const Vec log2 = C::Isa::fma(row_max, C::Isa::set(scale), C::Isa::log2(row_sum));
+  Vec natural = C::Isa::mul(log2, C::Isa::set(Real(0.69314718055994531)));
+  if (sink.score > C::kMasked) {
+    const Vec alone =
+        C::Isa::select(C::Isa::equal(row_sum, C::Isa::set(1)), C::Isa::set(sink.logit), natural);
+    natural = C::Isa::select(C::Isa::equal(row_max, C::Isa::set(sink.score)), alone, natural);
+  }
+  return C::Isa::select(C::Isa::equal(row_sum, C::Isa::zero()),
+                        C::Isa::set(-std::numeric_limits<Real>::infinity()), natural);
+}
+
+template <class C>
+STROBE_NOINLINE void store_lse(const TileState<C>& state, RealOf<C> scale, const Sink<C>& sink,
+                               const Destination<RealOf<C>>& out) {
+  alignas(64) RealOf<C> lse[C::kLanes];
   for (int lane = 0; lane < out.rows; lane += C::kLanes) {
-    const Vec sum = C::Isa::load(state.row_sum + lane);
-    const Vec row_max = C::Isa::load(state.row_max + lane);
-    const Vec log2 = C::Isa::fma(row_max, C::Isa::set(scale), C::Isa::log2(sum));
-    Vec natural = C::Isa::mul(log2, C::Isa::set(Real(0.69314718055994531)));
-    if (sink.score > C::kMasked) {
-      const Vec alone =
-          C::Isa::select(C::Isa::equal(sum, C::Isa::set(1)), C::Isa::set(sink.logit), natural);
-      natural = C::Isa::select(C::Isa::equal(row_max, C::Isa::set(sink.score)), alone, natural);
-    }
-    C::Isa::store(
-        lse, C::Isa::select(C::Isa::equal(sum, C::Isa::zero()), C::Isa::set(-kInfinity), natural));
+    C::Isa::store(lse, lse_of<C>(C::Isa::load(state.row_max + lane),
+                                 C::Isa::load(state.row_sum + lane), scale, sink));
     for (int i = 0; i < C::kLanes && lane + i < out.rows; ++i)
       out.to[(lane + i) * out.stride] = lse[i];
   }

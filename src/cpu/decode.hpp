@@ -1,0 +1,492 @@
+// Attention of few queries over many keys on the CPU: the steps of reference/forward.cpp for the
+// leaves of a sequence, then their merge. Rows that share a key head share each pass over its keys.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <new>
+
+#include "cpu/decode_task.hpp"
+#include "cpu/tiles/few_scores.hpp"
+#include "cpu/tiles/few_softmax.hpp"
+#include "cpu/tiles/few_values.hpp"
+#include "cpu/tiles/key_source.hpp"
+#include "semantics/tile_walk.hpp"
+
+namespace strobe::cpu::STROBE_ISA {
+
+/// The rows of one block of keys and values, for the task's first key head.
+template <class C>
+struct BlockRows {
+  using Element = typename C::Element;
+  std::int64_t block = kNoBlock;
+  int begin = 0, end = 0;  // keys that some row sees
+  const Element* k[kTileK];
+  const Element* v[kTileK];
+  bool side_by_side[kTileK / C::kChunk];  // kChunk keys lie k_stride apart
+
+  int first_chunk() const { return begin / C::kChunk * C::kChunk; }
+  int chunks_end() const { return static_cast<int>(round_up(end, C::kChunk)); }
+
+  void find(const KeySource<Element>& source, std::int64_t index, const RowBounds& bounds) {
+    block = index;
+    const Range seen = seen_of_block(bounds, index * kTileK);
+    begin = static_cast<int>(seen.begin);
+    end = static_cast<int>(seen.end);
+    for (int i = begin; i < end; ++i) {
+      k[i] = source.k_row(index * kTileK + i);
+      v[i] = source.v_row(index * kTileK + i);
+    }
+    for (int i = first_chunk(); i < chunks_end(); i += C::kChunk) {
+      const std::int64_t key = index * kTileK + i;
+      side_by_side[i / C::kChunk] =
+          i >= begin && i + C::kChunk <= end &&
+          (!source.paged() || key / source.page_size == (key + C::kChunk - 1) / source.page_size);
+    }
+  }
+
+ private:
+  /// Keys of a block that the bounds reach, relative to its first.
+  static Range seen_of_block(const RowBounds& bounds, std::int64_t block_begin) {
+    Range seen{kTileK, 0};
+    const auto add = [&](std::int64_t from, std::int64_t to) {
+      if (from >= to || to <= block_begin || from >= block_begin + kTileK) return;
+      from = from < block_begin ? 0 : from - block_begin;
+      to = to > block_begin + kTileK ? kTileK : to - block_begin;
+      if (from < seen.begin) seen.begin = from;
+      if (to > seen.end) seen.end = to;
+    };
+    add(bounds.begin_min, bounds.end_max);
+    add(bounds.sink_begin_min, bounds.sink_end_max);
+    return seen;
+  }
+};
+
+/// One worker's memory for a task: rows in groups of up to kLanes.
+///   rows   [groups]                    q [groups][words][lanes]    o [groups][lanes][o_pitch]
+///   s      [tile_k][lanes]: scores, then p; twice where something is added to them
+///   k      [kChunk][k_pitch]: keys that do not lie as the products want them
+template <class C>
+struct DecodeScratch {
+  using Word = WordOf<C>;
+  using Real = RealOf<C>;
+  int words, k_pitch, o_pitch;
+  std::int64_t groups_a_head;
+  FewRows<C>* rows = nullptr;
+  Word* q = nullptr;
+  Real* o = nullptr;
+  Real* s = nullptr;
+  Word* k = nullptr;
+  typename C::Element* zeros = nullptr;  // a row of values
+  std::size_t bytes = 0;
+
+  DecodeScratch(std::int64_t head_dim, std::int64_t head_dim_v, std::int64_t rows_a_head,
+                std::int64_t kv_heads, std::byte* memory) {
+    words = static_cast<int>(round_up(head_dim, C::kPerWord) / C::kPerWord);
+    k_pitch = static_cast<int>(round_up(words, C::kLanes));
+    o_pitch = static_cast<int>(round_up(head_dim_v, C::kLanes));
+    groups_a_head = round_up(rows_a_head, C::kLanes) / C::kLanes;
+    const auto groups = static_cast<std::size_t>(groups_a_head * kv_heads);
+    take(memory, rows, groups);
+    take(memory, q, groups * static_cast<std::size_t>(words) * C::kLanes);
+    take(memory, o, groups * static_cast<std::size_t>(o_pitch) * C::kLanes);
+    take(memory, s, std::size_t{2} * kTileK * C::kLanes);
+    take(memory, k, static_cast<std::size_t>(C::kChunk) * static_cast<std::size_t>(k_pitch));
+    take(memory, zeros, static_cast<std::size_t>(head_dim_v));
+  }
+
+ private:
+  template <class T>
+  void take(std::byte* memory, T*& part, std::size_t count) {
+    part = memory == nullptr ? nullptr : reinterpret_cast<T*>(memory + bytes);
+    bytes += (count * sizeof(T) + 63) / 64 * 64;
+  }
+};
+
+/// The leaves of one task, for one element type.
+template <class C>
+class DecodeTile {
+  using Element = typename C::Element;
+  using Real = RealOf<C>;
+  using Word = WordOf<C>;
+  using Vec = VecOf<C>;
+
+ public:
+  DecodeTile(const ForwardParams& p, const DecodeTask& task, std::byte* memory)
+      : p_(p),
+        task_(task),
+        rows_a_head_(task.sequence.lengths.q * (p.num_heads / p.num_heads_kv)),
+        scratch_(p.head_dim, p.head_dim_v, rows_a_head_, task.kv_heads, memory),
+        source_(key_source<Element>(p, task.sequence, task.first_kv_head)),
+        scale_(split_scale<C>(p.softmax_scale)) {
+    for (std::int64_t d = 0; d < p.head_dim_v; ++d) scratch_.zeros[d] = Element{};
+  }
+
+  void run() {
+    open_rows();
+    rules_ = rules_of<C>(p_, {task_.sequence, 0, 0, 0}, scale_.score);
+    const std::int64_t end_block = (task_.first_leaf + task_.leaves) * kLeafBlocks;
+    std::int64_t leaf = task_.first_leaf;
+    int current = 0;
+    find(blocks_[current], leaf * kLeafBlocks, end_block);
+    fetch_first(blocks_[current]);
+    while (blocks_[current].block != kNoBlock) {
+      const BlockRows<C>& block = blocks_[current];
+      find(blocks_[current ^ 1], block.block + 1, end_block);
+      for (; leaf < block.block / kLeafBlocks; ++leaf) close_leaf(leaf);
+      for (std::int64_t head = 0; head < task_.kv_heads; ++head)
+        attend(block, head, blocks_[current ^ 1]);
+      current ^= 1;
+    }
+    for (; leaf < task_.first_leaf + task_.leaves; ++leaf) close_leaf(leaf);
+  }
+
+ private:
+  std::int64_t groups() const { return scratch_.groups_a_head * task_.kv_heads; }
+
+  /// Rows in groups, their q and what they see.
+  void open_rows() {
+    for (std::int64_t g = 0; g < groups(); ++g) {
+      FewRows<C>& rows = *new (scratch_.rows + g) FewRows<C>;
+      rows.kv_head = task_.first_kv_head + g / scratch_.groups_a_head;
+      rows.first = g % scratch_.groups_a_head * C::kLanes;
+      const std::int64_t left = rows_a_head_ - rows.first;
+      rows.count = static_cast<int>(left < C::kLanes ? left : C::kLanes);
+      rows.lanes = C::Isa::kLeastRows;
+      while (rows.lanes < rows.count) rows.lanes *= 2;
+      rows.q = scratch_.q + g * scratch_.words * C::kLanes;
+      rows.o = scratch_.o + g * scratch_.o_pitch * C::kLanes;
+      rows.bounds = see_few(p_, task_.sequence, rows.kv_head, rows.first, rows.count, rows.keys);
+      bounds_.add(rows.bounds);
+      load_rows(rows);
+    }
+  }
+
+  /// q of a group, [words][lanes], times the power of two of the scale; lanes without a row are 0.
+  void load_rows(FewRows<C>& rows) {
+    for (int i = 0; i < scratch_.words * rows.lanes; ++i) rows.q[i] = 0;
+    alignas(64) Word some[C::kLanes];
+    for (int r = 0; r < rows.count; ++r) {
+      const DecodeRow row = decode_row(p_, rows.kv_head, rows.first + r);
+      const Element* const q =
+          static_cast<const Element*>(p_.q) +
+          p_.q_strides.offset(task_.sequence.batch, task_.sequence.first_q + row.query, row.head);
+      for (int word = 0; word < scratch_.words; word += C::kLanes) {
+        const int dim = word * C::kPerWord, left = static_cast<int>(p_.head_dim) - dim;
+        if constexpr (C::kDot)
+          C::Isa::store(some, C::Isa::scale_pairs(C::Isa::load_pairs(q + dim, left), scale_.q));
+        else
+          C::Isa::store(some, C::Isa::mul(C::Isa::load_row(q + dim, left), C::Isa::set(scale_.q)));
+        for (int i = 0; i < C::kLanes && word + i < scratch_.words; ++i)
+          rows.q[(word + i) * rows.lanes + r] = some[i];
+      }
+    }
+  }
+
+  /// The first block at or after `block` of which some row sees a key.
+  void find(BlockRows<C>& rows, std::int64_t block, std::int64_t end_block) const {
+    block = next_block(bounds_, block, kTileK);
+    rows.block = kNoBlock;
+    if (block != kNoBlock && block < end_block) rows.find(source_, block, bounds_);
+  }
+
+  void fetch_first(const BlockRows<C>& block) {
+    if (block.block == kNoBlock) return;
+    start(k_ahead_, block.k, block, 0, p_.head_dim, p_.k_strides.head);
+    k_ahead_.finish();
+    start(v_ahead_, block.v, block, 0, p_.head_dim_v, p_.v_strides.head);
+    v_ahead_.finish();
+  }
+
+  void start(Ahead<C>& ahead, const Element* const* rows, const BlockRows<C>& block,
+             std::int64_t head, std::int64_t length, std::int64_t head_stride) {
+    const int count = block.block == kNoBlock ? 0 : block.end - block.begin;
+    ahead.start(rows + block.begin, head * head_stride, count, length);
+  }
+
+  /// All rows of one key head over one block; the keys and values that come after it are fetched
+  /// beside: those of the next head, or of the next block.
+  void attend(const BlockRows<C>& block, std::int64_t head, const BlockRows<C>& next) {
+    const bool last = head + 1 == task_.kv_heads;
+    const BlockRows<C>& then = last ? next : block;
+    const std::int64_t then_head = last ? 0 : head + 1;
+    start(k_ahead_, then.k, then, then_head, p_.head_dim, p_.k_strides.head);
+    start(v_ahead_, then.v, then, then_head, p_.head_dim_v, p_.v_strides.head);
+    const Range keys{block.block * kTileK + block.begin, block.block * kTileK + block.end};
+    for (std::int64_t g = 0; g < scratch_.groups_a_head; ++g) {
+      FewRows<C>& rows = scratch_.rows[head * scratch_.groups_a_head + g];
+      const Tile seen = classify(rows.bounds, keys);
+      if (seen != Tile::Empty) attend(rows, block, head, seen == Tile::Partial);
+    }
+    k_ahead_.finish();
+    v_ahead_.finish();
+  }
+
+  void attend(FewRows<C>& rows, const BlockRows<C>& block, std::int64_t head, bool partial) {
+    const FewTile<C> tile{block.block * kTileK, block.begin,        block.end,
+                          block.first_chunk(),  block.chunks_end(), scratch_.s};
+    with_lanes(rows.lanes, [&]<int L>() { score_rows<L>(rows, block, head); });  // s = q kT
+    const bool pairs = apply_rules(rows, tile);  // softcap, bias, masks of pairs, ALiBi
+    mask_few<C>(rows, tile, partial);
+    update_few<C>(rows, tile, scale_.score, scratch_.o_pitch);         // row_max = max(row_max, s)
+    with_lanes(rows.lanes, [&]<int L>() { softmax<L>(rows, tile); });  // p = exp2(s - row_max)
+    values(rows, block, head, partial || pairs);                       // o += p v
+    rows.seen = true;
+  }
+
+  /// Calls f<L>() for the group's number of lanes.
+  template <int L = C::Isa::kLeastRows, class F>
+  static STROBE_INLINE void with_lanes(int lanes, const F& f) {
+    if (lanes == L) return f.template operator()<L>();
+    if constexpr (L < C::kLanes) with_lanes<2 * L>(lanes, f);
+  }
+
+  template <int L>
+  STROBE_NOINLINE void score_rows(const FewRows<C>& rows, const BlockRows<C>& block,
+                                  std::int64_t head) {
+    const bool in_place = sizeof(Element) * C::kPerWord == sizeof(Word) &&
+                          p_.head_dim % C::kPerWord == 0 && p_.k_strides.row % C::kPerWord == 0;
+    const std::int64_t offset = head * p_.k_strides.head;
+    for (int chunk = block.first_chunk(); chunk < block.chunks_end(); chunk += C::kChunk) {
+      const Word* k = scratch_.k;
+      std::int64_t pitch = scratch_.k_pitch;
+      if (in_place && block.side_by_side[chunk / C::kChunk]) {
+        k = reinterpret_cast<const Word*>(block.k[chunk] + offset);
+        pitch = p_.k_strides.row / C::kPerWord;
+      } else {
+        for (int i = 0; i < C::kChunk; ++i) {
+          const int key = chunk + i < block.begin ? block.begin
+                          : chunk + i < block.end ? chunk + i
+                                                  : block.end - 1;
+          copy_row<C>(scratch_.k + i * scratch_.k_pitch, block.k[key] + offset,
+                      static_cast<int>(p_.head_dim), scratch_.k_pitch);
+        }
+      }
+      for (int i = 0; i < C::kChunk; i += kFewKeys<C>)
+        few_product<C, L>(k + i * pitch, pitch, rows.q, scratch_.words,
+                          scratch_.s + (chunk + i) * L, k_ahead_);
+    }
+  }
+
+  /// Were single pairs masked?
+  bool apply_rules(const FewRows<C>& rows, const FewTile<C>& tile) {
+    const bool blocks = p_.blocks.given();
+    if (!rules_.any() && !blocks) return false;
+    ForwardTask tasks[C::kLanes];
+    for (int r = 0; r < rows.count; ++r) {
+      tasks[r].sequence = task_.sequence;
+      tasks[r].head = decode_row(p_, rows.kv_head, rows.first + r).head;
+    }
+    const bool additive = rules_.additive || blocks;
+    FewRules<C>{p_, tasks, rules_, rows, tile, additive, scratch_.s + kTileK * C::kLanes}.apply();
+    return additive;
+  }
+
+  template <int L>
+  STROBE_NOINLINE void softmax(FewRows<C>& rows, const FewTile<C>& tile) {
+    few_softmax<C, L>(rows, tile, scale_.score);
+  }
+
+  void values(FewRows<C>& rows, const BlockRows<C>& block, std::int64_t head, bool masked) {
+    const Element* row[kTileK + 1];  // of this head; what shares a word with a key is zeros
+    const std::int64_t offset = head * p_.v_strides.head;
+    for (int key = block.begin; key < block.end; ++key) row[key] = block.v[key] + offset;
+    if (block.begin % C::kPerWord != 0) row[block.begin - 1] = scratch_.zeros;
+    row[block.end] = scratch_.zeros;
+    FewValues<C> t;
+    t.v = row;
+    t.begin = block.begin;
+    t.end = block.end;
+    t.p = reinterpret_cast<const Word*>(scratch_.s);
+    t.p_pitch = rows.lanes;
+    t.o = rows.o;
+    t.o_pitch = scratch_.o_pitch;
+    t.head_dim_v = static_cast<int>(p_.head_dim_v);
+    t.first = !rows.seen;
+    if (masked && nonfinite(t))
+      guarded_values(rows, block.block * kTileK, t);
+    else
+      few_values<C>(t, rows.count, v_ahead_);
+  }
+
+  /// Does some value of the block hold NaN or infinity?
+  static STROBE_NOINLINE bool nonfinite(const FewValues<C>& t) {
+    constexpr int kStep = C::kLanes * C::kPerWord;
+    for (int key = t.begin; key < t.end; ++key)
+      for (int dim = 0; dim < t.head_dim_v; dim += kStep) {
+        const Vec words = load<C>(t.v[key] + dim, t.head_dim_v - dim);
+        if constexpr (C::kDot) {
+          if (C::Isa::nonfinite_pairs(words)) return true;
+        } else {
+          if (C::Isa::nonfinite(words)) return true;
+        }
+      }
+    return false;
+  }
+
+  /// The slow way for blocks whose values are not all finite: a value meets only the rows that see
+  /// its key, because 0 * NaN is NaN.
+  STROBE_NOINLINE void guarded_values(const FewRows<C>& rows, std::int64_t block_begin,
+                                      const FewValues<C>& t) {
+    const Element* row[kTileK + 1];
+    FewValues<C> guarded = t;
+    guarded.v = row;
+    for (int r = 0; r < rows.count; ++r) {
+      const DecodeRow which = decode_row(p_, rows.kv_head, rows.first + r);
+      for (int key = 0; key <= kTileK; ++key) {
+        const bool inside = key >= t.begin && key < t.end;
+        row[key] = inside && sees(p_, task_.sequence, which, rows.keys[r], block_begin + key)
+                       ? t.v[key]
+                       : scratch_.zeros;
+      }
+      few_value_rows<C, 1>(guarded, r, nullptr);
+    }
+  }
+
+  /// The state of every row over leaf `leaf` goes to memory.
+  void close_leaf(std::int64_t leaf) {
+    auto* const o = static_cast<Real*>(task_.states.o);
+    auto* const sums = static_cast<Real*>(task_.states.sums);
+    for (std::int64_t g = 0; g < groups(); ++g) {
+      FewRows<C>& rows = scratch_.rows[g];
+      for (int r = 0; r < rows.count; ++r) {
+        const std::int64_t at =
+            (leaf * p_.num_heads_kv + rows.kv_head) * rows_a_head_ + rows.first + r;
+        sums[2 * at] = rows.seen ? rows.row_max[r] : C::kUnseen;
+        sums[2 * at + 1] = rows.seen ? rows.row_sum[r] : Real(0);
+        if (!rows.seen) continue;
+        for (int dim = 0; dim < p_.head_dim_v; dim += C::kLanes)
+          C::Isa::store_row(o + at * p_.head_dim_v + dim,
+                            C::Isa::load(rows.o + r * scratch_.o_pitch + dim),
+                            static_cast<int>(p_.head_dim_v) - dim);
+      }
+      rows.seen = false;
+    }
+  }
+
+  const ForwardParams& p_;
+  const DecodeTask& task_;
+  std::int64_t rows_a_head_;
+  DecodeScratch<C> scratch_;
+  KeySource<Element> source_;
+  ScaleSplit<C> scale_;
+  ScoreRules<C> rules_;
+  RowBounds bounds_;
+  BlockRows<C> blocks_[2];
+  Ahead<C> k_ahead_, v_ahead_;
+};
+
+/// o and lse of the rows of a task's key heads: the states of all leaves, folded left to right as
+/// the tile kernel folds them.
+template <class C>
+class Combine {
+  using Element = typename C::Element;
+  using Real = RealOf<C>;
+  using Vec = VecOf<C>;
+
+ public:
+  Combine(const ForwardParams& p, const DecodeTask& task, std::byte* memory)
+      : p_(p),
+        task_(task),
+        total_(reinterpret_cast<Real*>(memory)),
+        scale_(split_scale<C>(p.softmax_scale)),
+        unit_(rules_of<C>(p, {task.sequence, 0, 0, 0}, scale_.score).unit) {}
+
+  void run() {
+    const Sequence& n = task_.sequence;
+    const std::int64_t group = p_.num_heads / p_.num_heads_kv;
+    for (std::int64_t h = 0; h < task_.kv_heads; ++h) {
+      const std::int64_t kv_head = task_.first_kv_head + h;
+      for (std::int64_t row = 0; row < n.lengths.q * group; ++row) {
+        fold_leaves(kv_head, row);
+        store(decode_row(p_, kv_head, row));
+      }
+      for (std::int64_t head = kv_head * group; head < (kv_head + 1) * group; ++head)
+        clear_rows(p_, {n, head, 0, 0}, n.lengths.q, n.rows - n.lengths.q);
+    }
+  }
+
+ private:
+  void fold_leaves(std::int64_t kv_head, std::int64_t row) {
+    const std::int64_t rows = task_.sequence.lengths.q * (p_.num_heads / p_.num_heads_kv);
+    const std::int64_t dims = p_.head_dim_v;
+    row_max_ = C::Isa::set(C::kUnseen);
+    row_sum_ = C::Isa::zero();
+    bool first = true;
+    for (std::int64_t leaf = 0; leaf < task_.leaves; ++leaf) {
+      const std::int64_t at = (leaf * p_.num_heads_kv + kv_head) * rows + row;
+      const Real* const sums = static_cast<const Real*>(task_.states.sums) + 2 * at;
+      if (sums[1] == 0) continue;  // the row saw none of its keys
+      const Real* const o = static_cast<const Real*>(task_.states.o) + at * dims;
+      const Vec leaf_max = C::Isa::set(sums[0]), leaf_sum = C::Isa::set(sums[1]);
+      const MergeWeights<C> w = merge_weights<C>(row_max_, leaf_max, scale_.score);
+      row_max_ = first ? leaf_max : w.now;
+      row_sum_ = first ? leaf_sum : C::Isa::fma(w.a, row_sum_, C::Isa::mul(w.b, leaf_sum));
+      for (std::int64_t d = 0; d < dims; d += C::kLanes) {
+        const Vec x = C::Isa::load_row(o + d, static_cast<int>(dims - d));
+        C::Isa::store(total_ + d,
+                      first ? x : C::Isa::fma(w.a, C::Isa::load(total_ + d), C::Isa::mul(w.b, x)));
+      }
+      first = false;
+    }
+    for (std::int64_t d = 0; first && d < dims; d += C::kLanes)
+      C::Isa::store(total_ + d, C::Isa::zero());
+  }
+
+  void store(const DecodeRow& row) {
+    const Sequence& n = task_.sequence;
+    const Sink<C> sink = sink_of<C>(p_, row.head, unit_);
+    Vec gain = C::Isa::set(1);
+    if (sink.score > C::kMasked) {
+      const MergeWeights<C> w = merge_weights<C>(row_max_, C::Isa::set(sink.score), scale_.score);
+      row_max_ = w.now;
+      row_sum_ = C::Isa::fma(w.a, row_sum_, w.b);
+      gain = w.a;
+    }
+    const std::int64_t at = n.first_q + row.query;
+    const std::int64_t offset = p_.o_strides.offset(n.batch, at, row.head);
+    const Vec inverse = inverse_of<C>(row_sum_, Real(1));
+    for (std::int64_t d = 0; d < p_.head_dim_v; d += C::kLanes) {
+      const Vec x = C::Isa::mul(C::Isa::mul(gain, C::Isa::load(total_ + d)), inverse);
+      const int left = static_cast<int>(p_.head_dim_v - d);
+      if (p_.o_dtype == DType::f32)
+        C::Isa::store_row(static_cast<float*>(p_.o) + offset + d, x, left);
+      else
+        C::Isa::store_row(static_cast<Element*>(p_.o) + offset + d, x, left);
+    }
+    if (p_.lse == nullptr) return;
+    alignas(64) Real lse[C::kLanes];
+    C::Isa::store(lse, lse_of<C>(row_max_, row_sum_, scale_.score, sink));
+    static_cast<Real*>(p_.lse)[p_.lse_strides.offset(n.batch, at, row.head)] = lse[0];
+  }
+
+  const ForwardParams& p_;
+  const DecodeTask& task_;
+  Real* total_;  // [head_dim_v], in whole vectors
+  ScaleSplit<C> scale_;
+  Real unit_;
+  Vec row_max_, row_sum_;  // of the row, in every lane
+};
+
+template <class T>
+std::size_t decode_scratch_bytes(std::int64_t head_dim, std::int64_t head_dim_v, std::int64_t rows,
+                                 std::int64_t kv_heads) {
+  return DecodeScratch<Tiling<T>>(head_dim, head_dim_v, rows, kv_heads, nullptr).bytes;
+}
+
+template <class T>
+void decode_run(const ForwardParams& p, const DecodeTask& task, std::byte* scratch) {
+  DecodeTile<Tiling<T>>(p, task, scratch).run();
+}
+
+template <class T>
+void decode_combine(const ForwardParams& p, const DecodeTask& task, std::byte* scratch) {
+  Combine<Tiling<T>>(p, task, scratch).run();
+}
+
+template <class T>
+constexpr DecodeKernel decode_kernel(const char* arithmetic) {
+  return {dtype_of<T>,    arithmetic,        &decode_scratch_bytes<T>, sizeof(RealOf<Tiling<T>>),
+          &decode_run<T>, &decode_combine<T>};
+}
+
+}  // namespace strobe::cpu::STROBE_ISA

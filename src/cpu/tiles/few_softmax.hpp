@@ -1,0 +1,231 @@
+// The softmax of a score tile of few rows, [key][L]: a vector holds several keys of all rows.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "cpu/decode_task.hpp"
+#include "cpu/tiles/rules.hpp"
+#include "cpu/tiles/state.hpp"
+#include "cpu/tiles/tiling.hpp"
+
+namespace strobe::cpu::STROBE_ISA {
+
+/// Up to kLanes rows of one key head and their state over the open leaf. Numbers of a row that are
+/// held against score vectors are repeated for every key of the vector.
+template <class C>
+struct FewRows {
+  using Real = RealOf<C>;
+  std::int64_t kv_head = 0;
+  std::int64_t first = 0;  // row of the key head
+  int count = 0;
+  int lanes = 0;      // count, rounded up to what Few takes
+  bool seen = false;  // some key of the open leaf
+  Keys keys[C::kLanes];
+  RowBounds bounds;
+  WordOf<C>* q = nullptr;               // [words][lanes]
+  Real* o = nullptr;                    // [lanes][o_pitch]
+  alignas(64) Real row_max[C::kLanes];  // repeated
+  alignas(64) Real row_sum[C::kLanes];
+};
+
+/// Scores of the keys of one block.
+template <class C>
+struct FewTile {
+  std::int64_t block_begin = 0;
+  int begin = 0, end = 0;               // keys that some row sees
+  int first_chunk = 0, chunks_end = 0;  // the same, rounded to kChunk: what s holds
+  RealOf<C>* s = nullptr;               // [key][lanes]
+};
+
+/// a[lane] for lanes up to `lanes`, repeated over the vector.
+template <class C>
+STROBE_INLINE void repeat(RealOf<C>* a, int lanes) {
+  for (int i = lanes; i < C::kLanes; ++i) a[i] = a[i - lanes];
+}
+
+/// Masks the keys of the rounded range that nobody sees, and where `partial` those outside of the
+/// intervals of single rows.
+template <class C>
+STROBE_NOINLINE void mask_few(const FewRows<C>& rows, const FewTile<C>& t, bool partial) {
+  const VecOf<C> masked = C::Isa::set(C::kMasked);
+  RealOf<C>* const s = t.s;
+  const int L = rows.lanes;
+  for (int i = t.first_chunk * L; i < t.begin * L; ++i) s[i] = C::kMasked;
+  for (int i = t.end * L; i < t.chunks_end * L; ++i) s[i] = C::kMasked;
+  if (!partial) return;
+  // Lane j * L + r holds key + j: row r sees it where key lies in [begin - j, end - j).
+  alignas(64) std::int32_t begin[C::kLanes], end[C::kLanes], sink_begin[C::kLanes],
+      sink_end[C::kLanes];
+  bool sinks = false;
+  for (int lane = 0; lane < C::kLanes; ++lane) {
+    const int r = lane % L < rows.count ? lane % L : rows.count - 1, j = lane / L;
+    begin[lane] = within_block(rows.keys[r].begin, t.block_begin) - j;
+    end[lane] = within_block(rows.keys[r].end, t.block_begin) - j;
+    sink_begin[lane] = within_block(rows.keys[r].sink_begin, t.block_begin) - j;
+    sink_end[lane] = within_block(rows.keys[r].sink_end, t.block_begin) - j;
+    sinks |= sink_begin[lane] < sink_end[lane];
+  }
+  for (int key = t.first_chunk; key < t.chunks_end; key += C::kLanes / L) {
+    auto seen = C::Isa::between(begin, key, end);
+    if (sinks) seen = C::Isa::either(seen, C::Isa::between(sink_begin, key, sink_end));
+    RealOf<C>* const at = s + key * L;
+    C::Isa::store(at, C::Isa::select(seen, C::Isa::load(at), masked));
+  }
+}
+
+/// The rules on a tile of few rows, as RuleTile applies them: softcap, bias and masks of single
+/// pairs, ALiBi.
+template <class C>
+struct FewRules {
+  using Vec = VecOf<C>;
+  using Real = RealOf<C>;
+  const ForwardParams& p;
+  const ForwardTask* tasks;  // of each row's head, for the block map
+  const ScoreRules<C>& rules;
+  const FewRows<C>& rows;
+  const FewTile<C>& t;
+  bool additive;  // bias, allowed or a block map
+  Real* added;    // [key][lanes], beside s: room for what is added
+
+  STROBE_NOINLINE void apply() const {
+    if (additive)
+      for (int r = 0; r < rows.count; ++r) gather(r);
+    alignas(64) Real slope[C::kLanes], position[C::kLanes], ahead[C::kLanes];
+    for (int lane = 0; lane < C::kLanes; ++lane) {
+      const int r = lane % rows.lanes < rows.count ? lane % rows.lanes : rows.count - 1;
+      const DecodeRow row = decode_row(p, rows.kv_head, rows.first + r);
+      const Lengths n = tasks[r].sequence.lengths;
+      position[lane] = static_cast<Real>(p.mask.position(row.query, n) - t.block_begin);
+      ahead[lane] = static_cast<Real>(lane / rows.lanes);  // keys after the vector's first
+      slope[lane] = rules.alibi ? rules.unit * head_value<C>(p.alibi_slopes,
+                                                             tasks[r].sequence.index, row.head)
+                                : Real(0);
+    }
+    const Vec masked = C::Isa::set(C::kMasked), least = C::Isa::set(C::kLeastScore);
+    for (int key = t.first_chunk; key < t.chunks_end; key += C::kLanes / rows.lanes) {
+      const int at = key * rows.lanes;
+      Vec x = C::Isa::load(t.s + at);
+      if (rules.cap != 0) x = cap_scores<C>(x, rules.cap);
+      if (additive) x = C::Isa::fma(C::Isa::load(added + at), C::Isa::set(rules.unit), x);
+      if (rules.alibi)
+        x = C::Isa::sub(
+            x, alibi_of<C>(C::Isa::load(position),
+                           C::Isa::add(C::Isa::load(ahead), C::Isa::set(static_cast<Real>(key))),
+                           C::Isa::load(slope)));
+      x = C::Isa::max(least, x);
+      if (additive)
+        x = C::Isa::select(C::Isa::equal(C::Isa::load(added + at), C::Isa::set(kHidden<C>)), masked,
+                           x);
+      C::Isa::store(t.s + at, x);
+    }
+  }
+
+ private:
+  /// What is added to the scores of row r, -inf where the pair is masked.
+  STROBE_INLINE void gather(int r) const {
+    const DecodeRow row = decode_row(p, rows.kv_head, rows.first + r);
+    const std::int64_t index = tasks[r].sequence.index, left = tasks[r].sequence.lengths.k;
+    alignas(64) Real some[C::kLanes];
+    for (int key = t.first_chunk; key < t.chunks_end; key += C::kLanes) {
+      const std::int64_t at = t.block_begin + key, exist = left - at;
+      const int count = static_cast<int>(exist < 0 ? 0 : exist < C::kLanes ? exist : C::kLanes);
+      Vec x = bias(index, row, at, count);
+      if (p.allowed.given())
+        x = C::Isa::select(allowed_row<C>(p.allowed,
+                                          static_cast<const std::uint8_t*>(p.allowed.data) +
+                                              p.allowed.offset(index, row.head, row.query, at),
+                                          count),
+                           x, C::Isa::set(kHidden<C>));
+      if (p.blocks.given()) x = without_hidden<C>(x, p, tasks[r], row.query, at, count);
+      C::Isa::store(some, x);
+      for (int i = 0; i < C::kLanes; ++i) added[(key + i) * rows.lanes + r] = some[i];
+    }
+  }
+
+  STROBE_INLINE Vec bias(std::int64_t index, const DecodeRow& row, std::int64_t key,
+                         int count) const {
+    if (!p.bias.given()) return C::Isa::zero();
+    const std::int64_t offset = p.bias.offset(index, row.head, row.query, key);
+    if constexpr (!std::is_same_v<typename C::Element, float>)
+      if (p.bias.dtype != DType::f32)
+        return bias_row<C>(p.bias, static_cast<const typename C::Element*>(p.bias.data) + offset,
+                           count);
+    return bias_row<C>(p.bias, static_cast<const float*>(p.bias.data) + offset, count);
+  }
+};
+
+/// The lazy maximum of update_max, for few rows. `o_pitch` numbers from row to row.
+template <class C>
+STROBE_NOINLINE void update_few(FewRows<C>& rows, const FewTile<C>& t, RealOf<C> scale,
+                                int o_pitch) {
+  using Vec = VecOf<C>;
+  const int L = rows.lanes;
+  Vec most = C::Isa::set(C::kMasked);
+  for (int i = t.first_chunk * L; i < t.chunks_end * L; i += C::kLanes)
+    most = C::Isa::max(most, C::Isa::load(t.s + i));
+  alignas(64) RealOf<C> block_max[C::kLanes], factor[C::kLanes];
+  C::Isa::store(block_max, most);
+  for (int lane = L; lane < C::kLanes; ++lane)
+    if (block_max[lane] > block_max[lane % L]) block_max[lane % L] = block_max[lane];
+  repeat<C>(block_max, L);
+  most = C::Isa::load(block_max);
+  if (!rows.seen) {
+    C::Isa::store(rows.row_max, C::Isa::max(C::Isa::set(C::kUnseen), most));
+    C::Isa::store(rows.row_sum, C::Isa::zero());
+    return;
+  }
+  const Vec old = C::Isa::load(rows.row_max);
+  const auto more = C::Isa::greater(most, C::Isa::add(old, C::Isa::set(4)));
+  if (!C::Isa::any(more)) return;
+  const Vec now = C::Isa::select(more, most, old);
+  const Vec scaled = C::Isa::exp2_exact_one(C::Isa::mul(C::Isa::sub(old, now), C::Isa::set(scale)));
+  C::Isa::store(factor, scaled);
+  C::Isa::store(rows.row_max, now);
+  C::Isa::store(rows.row_sum, C::Isa::mul(scaled, C::Isa::load(rows.row_sum)));
+  for (int r = 0; r < rows.count; ++r)
+    for (int dim = 0; dim < o_pitch; dim += C::kLanes) {
+      RealOf<C>* const at = rows.o + r * o_pitch + dim;
+      C::Isa::store(at, C::Isa::mul(C::Isa::set(factor[r]), C::Isa::load(at)));
+    }
+}
+
+/// p = exp2(s - row_max) in place, and the row sums: kChunk keys from zero, then added, as
+/// SoftmaxChunk does.
+template <class C, int L>
+STROBE_INLINE void few_softmax(FewRows<C>& rows, const FewTile<C>& t, RealOf<C> scale) {
+  using Few = typename C::Isa::template Few<L>;
+  using Vec = VecOf<C>;
+  const Vec row_max = C::Isa::load(rows.row_max), factor = C::Isa::set(scale);
+  const ExpOf<C>* const constants = C::Isa::exp2_constants();
+  for (int i = t.first_chunk * L; i < t.chunks_end * L; i += C::kLanes) {
+    const Vec exponent = C::Isa::mul(C::Isa::sub(C::Isa::load(t.s + i), row_max), factor);
+    if constexpr (C::kDot)
+      C::Isa::store(t.s + i, C::Isa::exp2_coarse(exponent, constants));
+    else
+      C::Isa::store(t.s + i, C::Isa::exp2(exponent, constants));
+  }
+  auto total = Few::load(rows.row_sum);
+  for (int chunk = t.first_chunk; chunk < t.chunks_end; chunk += C::kChunk) {
+    const RealOf<C>* const e = t.s + chunk * L;
+    auto sum = Few::zero();
+    STROBE_UNROLL(16)
+    for (int key = 0; key < C::kChunk; key += C::kPerWord) {
+      if constexpr (C::kDot)
+        sum = Few::add(sum, Few::add(Few::load(e + key * L), Few::load(e + (key + 1) * L)));
+      else
+        sum = Few::add(sum, Few::load(e + key * L));
+    }
+    total = Few::add(total, sum);
+  }
+  Few::store(rows.row_sum, total);
+  if constexpr (C::kDot) {  // two keys a word, in place
+    auto* const words = reinterpret_cast<WordOf<C>*>(t.s);
+    for (int i = t.first_chunk * L; i < t.chunks_end * L; i += 2 * C::kLanes) {
+      Vec even, odd;
+      C::Isa::template split_keys<L>(C::Isa::load(t.s + i), C::Isa::load(t.s + i + C::kLanes), even,
+                                     odd);
+      C::Isa::store(words + i / 2, C::Isa::pack_pairs(even, odd));
+    }
+  }
+}
+
+}  // namespace strobe::cpu::STROBE_ISA

@@ -1,0 +1,101 @@
+// o += p v for few rows: dimensions sit in the lanes, values are read as they lie.
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "cpu/tiles/few_scores.hpp"
+#include "cpu/tiles/score_product.hpp"
+
+namespace strobe::cpu::STROBE_ISA {
+
+/// What the value products of some rows read and write.
+template <class C>
+struct FewValues {
+  const typename C::Element* const* v = nullptr;  // rows of values, of whole words of keys
+  int begin = 0, end = 0;                         // keys
+  const WordOf<C>* p = nullptr;                   // [key / per_word][pitch]
+  int p_pitch = 0;
+  RealOf<C>* o = nullptr;  // [row][o_pitch]
+  int o_pitch = 0;
+  int head_dim_v = 0;
+  bool first = false;  // o is stored, not added to
+};
+
+/// The products of vectors kFirst to kFirst + kVectors of dimensions from `dim` on, for kRows rows.
+/// Sums run over the keys in their order, from zero, as in value_product: the bits are the same.
+template <class C, int kRows, int kVectors>
+STROBE_INLINE void few_value_product(const FewValues<C>& t, int row, int dim, int count,
+                                     Ahead<C>* ahead) {
+  using Vec = VecOf<C>;
+  constexpr int kStep = C::kPerWord;  // keys of a word
+  constexpr int kElements = C::kLanes * C::kPerWord;
+  Vec acc[kRows][kVectors];
+  STROBE_UNROLL(8)
+  for (int r = 0; r < kRows; ++r) {
+    STROBE_UNROLL(8)
+    for (int i = 0; i < kVectors; ++i) acc[r][i] = C::Isa::zero();
+  }
+  const WordOf<C>* p = t.p + t.begin / kStep * t.p_pitch + row;
+  for (int key = t.begin / kStep * kStep; key < t.end; key += kStep, p += t.p_pitch) {
+    if (ahead != nullptr) ahead->template step<4 * kStep>();
+    Vec value[kVectors];
+    const auto* const a = t.v[key] + dim;
+    if constexpr (C::kDot) {
+      const auto* const b = t.v[key + 1] + dim;
+      if constexpr (kVectors == 1) {  // half of an interleaved pair
+        Vec other;
+        C::Isa::interleave(load<C>(a, count), load<C>(b, count), value[0], other);
+      } else {
+        STROBE_UNROLL(4)
+        for (int i = 0; i < kVectors; i += 2)
+          C::Isa::interleave(load<C>(a + i / 2 * kElements, kElements),
+                             load<C>(b + i / 2 * kElements, kElements), value[i], value[i + 1]);
+      }
+    } else {
+      STROBE_UNROLL(8)
+      for (int i = 0; i < kVectors; ++i)
+        value[i] = load<C>(a + i * kElements, kVectors == 1 ? count : kElements);
+    }
+    STROBE_UNROLL(8)
+    for (int r = 0; r < kRows; ++r) {
+      const Vec prob = C::Isa::broadcast(p + r);
+      STROBE_UNROLL(8)
+      for (int i = 0; i < kVectors; ++i) acc[r][i] = multiply_add<C>(value[i], prob, acc[r][i]);
+    }
+  }
+  STROBE_UNROLL(8)
+  for (int r = 0; r < kRows; ++r) {
+    STROBE_UNROLL(8)
+    for (int i = 0; i < kVectors; ++i) {
+      RealOf<C>* const at = t.o + (row + r) * t.o_pitch + dim + i * C::kLanes;
+      C::Isa::store(at, t.first ? acc[r][i] : C::Isa::add(C::Isa::load(at), acc[r][i]));
+    }
+  }
+}
+
+/// All dimensions of kRows rows from `row` on.
+template <class C, int kRows>
+STROBE_NOINLINE void few_value_rows(const FewValues<C>& t, int row, Ahead<C>* ahead) {
+  constexpr int kSums = C::kRows * C::kGroups >= 16 ? 16 : 8;
+  constexpr int kVectors = kSums / kRows < 8 ? kSums / kRows : 8;
+  int dim = 0;
+  for (; dim + kVectors * C::kLanes <= t.head_dim_v; dim += kVectors * C::kLanes, ahead = nullptr)
+    few_value_product<C, kRows, kVectors>(t, row, dim, t.head_dim_v - dim, ahead);
+  for (; dim < t.head_dim_v; dim += C::kLanes, ahead = nullptr)
+    few_value_product<C, kRows, 1>(t, row, dim, t.head_dim_v - dim, ahead);
+}
+
+/// o of `rows` rows; padding up to the next of 1, 2, 4 and multiples of 8 is computed with them.
+template <class C>
+STROBE_INLINE void few_values(const FewValues<C>& t, int rows, Ahead<C>& ahead) {
+  int row = 0;
+  Ahead<C>* once = &ahead;  // the rows ahead are fetched beside the first pass over the keys
+  for (; rows - row > 4; row += 8, once = nullptr) few_value_rows<C, 8>(t, row, once);
+  if (rows - row > 2)
+    few_value_rows<C, 4>(t, row, once);
+  else if (rows - row == 2)
+    few_value_rows<C, 2>(t, row, once);
+  else if (rows - row == 1)
+    few_value_rows<C, 1>(t, row, once);
+}
+
+}  // namespace strobe::cpu::STROBE_ISA
