@@ -87,18 +87,12 @@ void types(const std::vector<strobe::bfloat16>& q, const std::vector<strobe::bfl
                    .lse = {lse, {1, kHeads, kQueries}}});
 }
 
-// Results over different keys become one: each counts by its share of the sum, exp(lse).
-void merge(Sequence& all, const Sequence& part) {
-  for (std::size_t head = 0; head < kHeads; ++head)
-    for (std::size_t row = 0; row < kQueries; ++row) {
-      float& lse = all.lse[head * kQueries + row];
-      const float other = part.lse[head * kQueries + row];
-      const float joined = std::max(lse, other) + std::log1p(std::exp(-std::abs(lse - other)));
-      const std::size_t first = (row * kHeads + head) * kDim;
-      for (std::size_t i = first; i < first + kDim; ++i)
-        all.o[i] = std::exp(lse - joined) * all.o[i] + std::exp(other - joined) * part.o[i];
-      lse = joined;
-    }
+// Results over different keys become the result over all of them.
+void merge(const Sequence& first, const Sequence& second, Sequence& all) {
+  const strobe::Shape o{1, kQueries, kHeads, kDim}, lse{1, kHeads, kQueries};
+  const strobe::Partial parts[] = {{{first.o.data(), o}, {first.lse.data(), lse}},
+                                   {{second.o.data(), o}, {second.lse.data(), lse}}};
+  strobe::merge({.parts = parts, .o = {all.o.data(), o}, .lse = {all.lse.data(), lse}});
 }
 
 // Equal bits on every run is always so; this gives up that a row's bits are its own.
@@ -189,15 +183,15 @@ bool run_shapes(Sequence& in) {
 
 /// Keys 0 to 39 and keys 40 to 63 in two calls.
 bool run_merge(Sequence& in) {
-  Sequence part = in;
-  for (const auto& [to, first, count] : {std::tuple{&in, 0, 40}, {&part, 40, 24}}) {
+  Sequence front = in, back = in;
+  for (const auto& [to, first, count] : {std::tuple{&front, 0, 40}, {&back, 40, 24}}) {
     ForwardTensors tensors = to->tensors();
     tensors.k = {to->k.data() + first * kHeadsKv * kDim, {1, count, kHeadsKv, kDim}};
     tensors.v = {to->v.data() + first * kHeadsKv * kDim, {1, count, kHeadsKv, kDim}};
     strobe::forward(tensors);
   }
-  merge(in, part);
-  return right("merge by lse", in, plain);
+  merge(front, back, in);
+  return right("merge", in, plain);
 }
 
 }  // namespace

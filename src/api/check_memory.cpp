@@ -32,9 +32,6 @@ std::array<Named, 7> pair_inputs(const ForwardTensors& t) {
           {"sink_logits", t.sink_logits}};
 }
 
-/// What the last axis of a tensor may be.
-enum class Last { free, contiguous, contiguous_or_repeated };
-
 bool is_empty(const ConstTensorView& view) {
   for (const std::int64_t size : view.shape) {
     if (size == 0) return true;
@@ -83,6 +80,15 @@ void check_address(const Named& tensor, const char* where) {
   }
 }
 
+[[noreturn]] void refuse_undecided(const Named& output, const char* where) {
+  fail("overlap-undecided", where,
+       {"whether elements of ", output.name, " of shape ", output.view.shape, " with strides ",
+        output.view.strides, " share memory was not decided within ", kMaxSteps,
+        " steps; give it memory of its own, row-major"});
+}
+
+}  // namespace
+
 void check_tensor(const Named& tensor, Last last, const char* where) {
   const ConstTensorView& view = tensor.view;
   if (!view.given()) return;
@@ -96,14 +102,8 @@ void check_tensor(const Named& tensor, Last last, const char* where) {
   check_address(tensor, where);
 }
 
-[[noreturn]] void refuse_undecided(const Named& output, const char* where) {
-  fail("overlap-undecided", where,
-       {"whether elements of ", output.name, " of shape ", output.view.shape, " with strides ",
-        output.view.strides, " share memory was not decided within ", kMaxSteps,
-        " steps; give it memory of its own, row-major"});
-}
-
-void check_self(const Named& output, const char* where) {
+void check_output(const Named& output, const char* where) {
+  if (is_empty(output.view)) return;
   const Overlap found = self_overlap(output.view);
   if (found == Overlap::undecided) refuse_undecided(output, where);
   if (found == Overlap::none) return;
@@ -112,7 +112,8 @@ void check_self(const Named& output, const char* where) {
         output.view.strides, "; each element of an output needs a place of its own"});
 }
 
-void check_pair(const Named& output, const Named& other, const char* where) {
+void check_apart(const Named& output, const Named& other, const char* where) {
+  if (is_empty(output.view) || is_empty(other.view)) return;
   const Overlap found = overlap(output.view, other.view);
   if (found == Overlap::undecided) refuse_undecided(output, where);
   if (found == Overlap::none) return;
@@ -121,8 +122,6 @@ void check_pair(const Named& output, const Named& other, const char* where) {
         "; no element of an output may be an input's or another output's, so write ", output.name,
         " elsewhere"});
 }
-
-}  // namespace
 
 void check_memory(const ForwardTensors& t, const char* where) {
   for (const Named& tensor : inputs(t)) check_tensor(tensor, Last::contiguous, where);
@@ -136,16 +135,11 @@ void check_overlaps(const ForwardTensors& t, const char* where) {
   const Named o{"o", t.o};
   const Named lse{"lse", t.lse};
   for (const Named& output : {o, lse}) {
-    if (is_empty(output.view)) continue;
-    check_self(output, where);
-    for (const Named& input : inputs(t)) {
-      if (!is_empty(input.view)) check_pair(output, input, where);
-    }
-    for (const Named& input : pair_inputs(t)) {
-      if (!is_empty(input.view)) check_pair(output, input, where);
-    }
+    check_output(output, where);
+    for (const Named& input : inputs(t)) check_apart(output, input, where);
+    for (const Named& input : pair_inputs(t)) check_apart(output, input, where);
   }
-  if (!is_empty(o.view) && !is_empty(lse.view)) check_pair(o, lse, where);
+  check_apart(o, lse, where);
 }
 
 }  // namespace strobe::api

@@ -76,6 +76,20 @@ inline constexpr Message kMessages[] = {
     {"tree-parent", Code::invalid_argument},
     {"tree-keys", Code::invalid_argument},
     {"tree-size", Code::invalid_argument},
+    // helpers of decoding
+    {"tables-dim", Code::invalid_argument},
+    {"tables-base", Code::invalid_argument},
+    {"tables-factor", Code::invalid_argument},
+    {"tables-frequencies", Code::invalid_argument},
+    {"tables-size", Code::invalid_argument},
+    {"pages-count", Code::invalid_argument},
+    {"pages-number", Code::invalid_argument},
+    {"pages-free", Code::invalid_argument},
+    {"pages-slots", Code::invalid_argument},
+    {"copy-type", Code::invalid_argument},
+    {"copy-page", Code::invalid_argument},
+    {"merge-parts", Code::invalid_argument},
+    {"merge-type", Code::invalid_argument},
     // memory
     {"memory", Code::out_of_memory},
     // plans

@@ -3,7 +3,6 @@
 #include "cpu/run_forward.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <span>
 
 #include "cpu/threads.hpp"
@@ -81,20 +80,9 @@ void run_forward(const ForwardKernel& kernel, const ForwardParams& params, int t
       reinterpret_cast<Place*>(scratch + static_cast<std::size_t>(threads) * bytes);
   const TaskOrder tasks(params, std::int64_t{tiles} * kernel.tile_q,
                         {places, static_cast<std::size_t>(params.batch)});
-  std::atomic<std::int64_t> next_task{0};
-  std::atomic<int> next_worker{0};
-  auto worker = [&] {
-    // The executor may call more often than asked, and one call may do all the work.
-    const int self = next_worker.fetch_add(1, std::memory_order_relaxed);
-    if (self >= threads) return;
-    for (;;) {
-      const std::int64_t index = next_task.fetch_add(1, std::memory_order_relaxed);
-      if (index >= tasks.count()) return;
-      kernel.run(params, tasks[index], tiles, scratch + static_cast<std::size_t>(self) * bytes);
-    }
-  };
-  const auto workers = static_cast<int>(std::min<std::int64_t>(threads, tasks.count()));
-  if (workers > 0) run_workers(parallel, workers, worker);
+  run_items(parallel, threads, tasks.count(), [&](std::int64_t index, int self) {
+    kernel.run(params, tasks[index], tiles, scratch + static_cast<std::size_t>(self) * bytes);
+  });
 }
 
 }  // namespace strobe::cpu

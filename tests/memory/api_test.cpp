@@ -69,7 +69,7 @@ TEST(OutOfMemory, Messages) {
   int changed = 0;
   for (long nth = 1; nth < 100; ++nth) {
     const testing::Ending ending =
-        testing::ending_of([] { Problem::of({}, {}); }, nth, testing::Fails::once);
+        testing::ending_of([] { Problem::of(ForwardTensors{}, {}); }, nth, testing::Fails::once);
     EXPECT_EQ(ending.leaked, 0);
     EXPECT_EQ(ending.kind, testing::Ending::Kind::error);
     if (!ending.failed) break;
