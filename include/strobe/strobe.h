@@ -121,6 +121,10 @@ typedef struct strobe_options {
   int64_t max_seqlen_k;            ///< likewise, of the keys
   strobe_determinism determinism;  ///< 0 promises the most
   int32_t reserved;                ///< 0
+  int64_t rotary_dim;  ///< decode: the first dimensions of q and new keys, turned; even; 0: off
+  double rotary_base;  ///< decode: angles fall by its powers, unless tables are given; 0: 10000
+  int32_t rotary_interleaved;  ///< decode: 1: pairs are neighbours; 0: halves
+  int32_t reserved_rotary;     ///< 0
 } strobe_options;
 
 /// Writes `struct_size` bytes: zeros, and the size. Give `sizeof(strobe_options)`, as your compiler
@@ -156,6 +160,45 @@ typedef struct strobe_forward_args {
 
 /// As strobe_options_init, with `sizeof(strobe_forward_args)`.
 STROBE_API strobe_code strobe_forward_args_init(strobe_forward_args* args, int64_t struct_size);
+
+/// What memory decode works on. Sequence b has cache_seqlens[b] keys in the cache; with k and v it
+/// gets seqlen_new more (of seqlens_new[b] where given), which are written behind them in this call
+/// and seen by it. The caller advances cache_seqlens. Without a page table sequence b has entry b
+/// of the cache, or cache_batch_idx[b]; with one its slot s lies in page page_table[b][s /
+/// page_size] at place s % page_size, and pages may serve several sequences. Needed are q, o,
+/// k_cache, v_cache and cache_seqlens. Keys count from slot 0, also in key_begin to bias.
+typedef struct strobe_decode_args {
+  int64_t struct_size;
+  const strobe_options* options;  ///< null: all defaults; no dropout, no max_seqlen
+  strobe_tensor q;                ///< [batch, seqlen_q, num_heads, head_dim]
+  strobe_tensor k;                ///< [batch, seqlen_new, num_heads_kv, head_dim]; not given: no
+                                  ///< new keys
+  strobe_tensor v;                ///< [batch, seqlen_new, num_heads_kv, head_dim_v]; with k
+  strobe_tensor o;                ///< written: [batch, seqlen_q, num_heads, head_dim_v], q's or f32
+  strobe_tensor lse;              ///< written: [batch, num_heads, seqlen_q]; f32, for f64 f64
+  strobe_tensor k_cache;  ///< [cache_batch, capacity, num_heads_kv, head_dim], or in pages [pages,
+                          ///< page_size, num_heads_kv, head_dim]; written where k is given
+  strobe_tensor v_cache;  ///< likewise, with head_dim_v
+  strobe_tensor page_table;       ///< i32 [batch, max_pages]; given: the cache is paged
+  strobe_tensor cache_seqlens;    ///< i32 [batch]: keys of each sequence before the call
+  strobe_tensor cache_batch_idx;  ///< i32 [batch]: the entry that a sequence has
+  strobe_tensor leftpad_k;        ///< i32 [batch]: the first slots, which hold no key
+  strobe_tensor seqlens_q;        ///< i32 [batch]: shortens the queries, from the end
+  strobe_tensor seqlens_new;      ///< i32 [batch]: shortens the new keys, from the end
+  strobe_tensor rotary_cos;       ///< [positions, rotary_dim / 2], f32 or q's type; both or neither
+  strobe_tensor rotary_sin;       ///< likewise
+  strobe_tensor key_begin;        ///< i32 [batch, num_heads, seqlen_q]: the first key seen
+  strobe_tensor key_end;          ///< i32, likewise: one past the last key seen
+  strobe_tensor allowed;  ///< bool [batch, num_heads, seqlen_q, seqlen_k]: may attend; seqlen_k
+                          ///< is at least the longest length
+  strobe_tensor blocks;   ///< bool, as allowed, for whole blocks of block_q x block_k
+  strobe_tensor bias;     ///< f32 or q's type, shaped as allowed; -inf masks
+  strobe_tensor alibi_slopes;  ///< [num_heads] or [batch, num_heads], f32; or f64 for f64
+  strobe_tensor sink_logits;   ///< [num_heads], likewise: one more score, without a value
+} strobe_decode_args;
+
+/// As strobe_options_init, with `sizeof(strobe_decode_args)`.
+STROBE_API strobe_code strobe_decode_args_init(strobe_decode_args* args, int64_t struct_size);
 
 // ---- where it runs ------------------------------------------------------------------------------
 
@@ -201,11 +244,20 @@ STROBE_API strobe_code strobe_exec_init(strobe_exec* exec, int64_t struct_size);
 /// allocates one.
 STROBE_API strobe_code strobe_forward(const strobe_forward_args* args, const strobe_exec* exec);
 
+/// Appends k and v to the cache where they are given, then attends over it: the meaning of
+/// strobe_forward and, for the same keys, its bits, whatever pages, batch or threads. `exec` may be
+/// null, as for strobe_forward.
+STROBE_API strobe_code strobe_decode(const strobe_decode_args* args, const strobe_exec* exec);
+
 // ---- plans --------------------------------------------------------------------------------------
 
 /// The decision for a problem, made once: kernel, tiles, workspace. Runs often, from many threads
 /// at once if each brings its own workspace. Keeps no pointer of the caller's.
 typedef struct strobe_plan strobe_plan;
+
+/// What is computed for a problem.
+typedef int32_t strobe_op;
+enum { STROBE_OP_FORWARD = 0, STROBE_OP_DECODE = 1 };
 
 /// What a plan is made for, besides its problem.
 typedef struct strobe_plan_options {
@@ -213,6 +265,9 @@ typedef struct strobe_plan_options {
   const char* backend;  ///< "cpu", "cpu:portable", "cpu:avx2", ...; null or "": the best there is
   int32_t threads;      ///< how many workers share the work; 0: one
   int32_t reserved;     ///< 0
+  strobe_op op;         ///< of plans from cases; that of plans from args is their function's
+  int32_t splits;       ///< decode: parts that the keys of a sequence are cut into; 0: as many as
+                        ///< pay; moves work, never bits
 } strobe_plan_options;
 
 /// As strobe_options_init, with `sizeof(strobe_plan_options)`.
@@ -223,6 +278,10 @@ STROBE_API strobe_code strobe_plan_options_init(strobe_plan_options* options, in
 /// STROBE_DEVICE when this machine lacks the backend. `*plan` is null after a failure.
 STROBE_API strobe_code strobe_plan_create(const strobe_forward_args* args,
                                           const strobe_plan_options* options, strobe_plan** plan);
+/// The same for strobe_decode.
+STROBE_API strobe_code strobe_plan_create_decode(const strobe_decode_args* args,
+                                                 const strobe_plan_options* options,
+                                                 strobe_plan** plan);
 /// The same for a case, "b2 h8/2 q333 d128 bf16 causal": docs/cases.md has the grammar.
 STROBE_API strobe_code strobe_plan_create_from_case(const char* case_text,
                                                     const strobe_plan_options* options,
@@ -230,8 +289,8 @@ STROBE_API strobe_code strobe_plan_create_from_case(const char* case_text,
 /// Null is fine.
 STROBE_API void strobe_plan_destroy(strobe_plan* plan);
 
-/// Bytes that a run needs beside inputs and outputs: independent of the lengths. -1 and an error
-/// where `plan` is null.
+/// Bytes that a run needs beside inputs and outputs: enough for every length up to the plan's. -1
+/// and an error where `plan` is null.
 STROBE_API int64_t strobe_plan_workspace_bytes(const strobe_plan* plan);
 /// The kernel's name, "cpu:avx512 forward f32". Valid as long as the plan. Null and an error where
 /// `plan` is null.
@@ -245,6 +304,81 @@ STROBE_API const char* strobe_plan_case(const strobe_plan* plan);
 /// as the plan has them; options that differ from the plan's are an error.
 STROBE_API strobe_code strobe_plan_run(const strobe_plan* plan, const strobe_forward_args* args,
                                        const strobe_exec* exec);
+
+/// The same for a plan whose op is decode.
+STROBE_API strobe_code strobe_plan_run_decode(const strobe_plan* plan,
+                                              const strobe_decode_args* args,
+                                              const strobe_exec* exec);
+
+// ---- parts of the keys --------------------------------------------------------------------------
+
+/// What strobe_forward or strobe_decode gave for some of the keys of every row, computed without
+/// sink logits. This struct does not grow.
+typedef struct strobe_partial {
+  strobe_tensor o;    ///< [batch, seqlen_q, num_heads, head_dim_v], f32; or f64 with f64
+  strobe_tensor lse;  ///< [batch, num_heads, seqlen_q], of o's type
+} strobe_partial;
+
+/// Parts that see no key twice.
+typedef struct strobe_merge_args {
+  int64_t struct_size;
+  const strobe_partial* parts;  ///< [num_parts], folded in this order
+  int64_t num_parts;            ///< at least 1
+  strobe_tensor o;              ///< written: as a part's o; f32, f16 or bf16; f64 for f64 parts
+  strobe_tensor lse;            ///< written: as a part's lse; not given: not wanted
+  strobe_tensor sink_logits;    ///< [num_heads], of the parts' type: added once
+} strobe_merge_args;
+
+/// As strobe_options_init, with `sizeof(strobe_merge_args)`.
+STROBE_API strobe_code strobe_merge_args_init(strobe_merge_args* args, int64_t struct_size);
+
+/// o and lse over the keys of all parts. A part whose lse is -inf has seen nothing, and its o is
+/// not read. `exec` may be null. Allocates some 200 bytes a part.
+STROBE_API strobe_code strobe_merge(const strobe_merge_args* args, const strobe_exec* exec);
+
+// ---- helpers of decoding ------------------------------------------------------------------------
+
+/// One page's content to another. This struct does not grow.
+typedef struct strobe_page_copy {
+  int32_t from;
+  int32_t to;
+} strobe_page_copy;
+
+/// Copies pages of k_cache and v_cache, [pages, page_size, num_heads_kv, dim] each, in the order of
+/// `copies`, [count]: what a sequence needs that goes on where another ends in the middle of a
+/// page. STROBE_INVALID_ARGUMENT, before anything is written, for a page that is not there.
+STROBE_API strobe_code strobe_copy_pages(const strobe_tensor* k_cache, const strobe_tensor* v_cache,
+                                         const strobe_page_copy* copies, int64_t count);
+
+/// How a model stretches positions beyond those it was trained on.
+typedef int32_t strobe_rotary_scaling;
+enum {
+  STROBE_ROTARY_SCALING_NONE = 0,
+  STROBE_ROTARY_SCALING_LINEAR = 1,  ///< positions are divided by `factor`
+  STROBE_ROTARY_SCALING_NTK = 2,     ///< base grows by factor^(dim / (dim - 2))
+  STROBE_ROTARY_SCALING_LLAMA3 = 3   ///< slow pairs are divided by `factor`, fast ones not
+};
+
+/// Tables of rotary embedding for positions [0, positions).
+typedef struct strobe_rotary_tables {
+  int64_t struct_size;
+  float* cos;  ///< written: [positions, dim / 2], row-major: what rotary_cos takes
+  float* sin;  ///< written: likewise
+  int64_t positions;
+  int64_t dim;                    ///< of rotary_dim, even
+  double base;                    ///< 0: 10000
+  double factor;                  ///< at least 1; 0: 1
+  double low_freq_factor;         ///< llama3: wavelengths above original / low are stretched; 0: 1
+  double high_freq_factor;        ///< llama3: wavelengths below original / high are not; 0: 4
+  int64_t original_positions;     ///< llama3: positions that the model was trained on; 0: 8192
+  strobe_rotary_scaling scaling;  ///< 0: none
+  int32_t reserved;               ///< 0
+} strobe_rotary_tables;
+
+/// As strobe_options_init, with `sizeof(strobe_rotary_tables)`.
+STROBE_API strobe_code strobe_rotary_tables_init(strobe_rotary_tables* tables, int64_t struct_size);
+/// Writes cos and sin. STROBE_INVALID_ARGUMENT: an odd dim, a factor below 1, a null pointer.
+STROBE_API strobe_code strobe_fill_rotary_tables(const strobe_rotary_tables* tables);
 
 // ---- masks in memory ----------------------------------------------------------------------------
 

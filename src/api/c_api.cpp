@@ -24,9 +24,13 @@ Problem read_case(const char* case_text, const char* where) {
   return Problem::parse(case_text);
 }
 
-strobe_plan* make_plan(const Problem& problem, const strobe_plan_options* options,
-                       const char* where) {
-  return new strobe_plan{Plan(problem, read_plan_options(options, where)), problem.to_string()};
+strobe_plan* make_plan(const Problem& problem, const PlanOptions& options) {
+  return new strobe_plan{Plan(problem, options), problem.to_string()};
+}
+
+template <class Tensors>
+Problem problem_of(const Call<Tensors>& call) {
+  return Problem::of(call.tensors, call.options.value_or(Options{}));
 }
 
 char* make_string(const std::string& text) {
@@ -48,11 +52,19 @@ void check_same_meaning(const Options& options, const Problem& planned, const ch
   check(options.score == planned.score, "the score");
   check(options.dropout == planned.dropout, "the dropout");
   check(options.determinism == planned.determinism, "determinism");
+  check(options.rotary == planned.rotary, "the rotary embedding");
   const auto is_longest = [](std::int64_t given, std::int64_t longest) {
     return given == 0 || given == longest;
   };
   check(is_longest(options.max_seqlen_q, planned.seqlen_q), "max_seqlen_q");
   check(is_longest(options.max_seqlen_k, planned.seqlen_k), "max_seqlen_k");
+}
+
+template <class Tensors>
+void run_plan(const strobe_plan& plan, const Call<Tensors>& call, const strobe_exec* exec,
+              const char* where) {
+  if (call.options) check_same_meaning(*call.options, plan.plan.problem(), where);
+  plan.plan.run(call.tensors, read_exec(exec, where));
 }
 
 /// What `of` says of a plan; `otherwise`, and an error, where there is none.
@@ -112,6 +124,11 @@ strobe_code strobe_forward_args_init(strobe_forward_args* args, int64_t struct_s
   return guarded(kWhere, [&] { init_struct(args, struct_size, kForwardKind, kWhere); });
 }
 
+strobe_code strobe_decode_args_init(strobe_decode_args* args, int64_t struct_size) {
+  constexpr const char* kWhere = "strobe_decode_args_init";
+  return guarded(kWhere, [&] { init_struct(args, struct_size, kDecodeKind, kWhere); });
+}
+
 strobe_code strobe_exec_init(strobe_exec* exec, int64_t struct_size) {
   constexpr const char* kWhere = "strobe_exec_init";
   return guarded(kWhere, [&] { init_struct(exec, struct_size, kExecKind, kWhere); });
@@ -153,15 +170,33 @@ strobe_code strobe_forward(const strobe_forward_args* args, const strobe_exec* e
   });
 }
 
+strobe_code strobe_decode(const strobe_decode_args* args, const strobe_exec* exec) {
+  constexpr const char* kWhere = "strobe_decode";
+  return guarded(kWhere, [&] {
+    const DecodeCall call = read_decode(args, kWhere);
+    strobe::decode(call.tensors, call.options.value_or(strobe::Options{}), read_exec(exec, kWhere));
+  });
+}
+
 strobe_code strobe_plan_create(const strobe_forward_args* args, const strobe_plan_options* options,
                                strobe_plan** plan) {
   constexpr const char* kWhere = "strobe_plan_create";
   return guarded(kWhere, [&] {
     check_place(plan, "plan", kWhere);
-    const ForwardCall call = read_forward(args, kWhere);
-    const auto problem =
-        strobe::Problem::of(call.tensors, call.options.value_or(strobe::Options{}));
-    *plan = make_plan(problem, options, kWhere);
+    const strobe::Problem problem = problem_of(read_forward(args, kWhere));
+    *plan = make_plan(problem, read_plan_options(options, kWhere));
+  });
+}
+
+strobe_code strobe_plan_create_decode(const strobe_decode_args* args,
+                                      const strobe_plan_options* options, strobe_plan** plan) {
+  constexpr const char* kWhere = "strobe_plan_create_decode";
+  return guarded(kWhere, [&] {
+    check_place(plan, "plan", kWhere);
+    const strobe::Problem problem = problem_of(read_decode(args, kWhere));
+    strobe::PlanOptions how = read_plan_options(options, kWhere);
+    how.op = strobe::Op::decode;
+    *plan = make_plan(problem, how);
   });
 }
 
@@ -170,7 +205,8 @@ strobe_code strobe_plan_create_from_case(const char* case_text, const strobe_pla
   constexpr const char* kWhere = "strobe_plan_create_from_case";
   return guarded(kWhere, [&] {
     check_place(plan, "plan", kWhere);
-    *plan = make_plan(read_case(case_text, kWhere), options, kWhere);
+    const strobe::Problem problem = read_case(case_text, kWhere);
+    *plan = make_plan(problem, read_plan_options(options, kWhere));
   });
 }
 
@@ -197,9 +233,16 @@ strobe_code strobe_plan_run(const strobe_plan* plan, const strobe_forward_args* 
   constexpr const char* kWhere = "strobe_plan_run";
   return guarded(kWhere, [&] {
     check_pointer(plan, "plan", "strobe_plan", kWhere);
-    const ForwardCall call = read_forward(args, kWhere);
-    if (call.options) check_same_meaning(*call.options, plan->plan.problem(), kWhere);
-    plan->plan.run(call.tensors, read_exec(exec, kWhere));
+    run_plan(*plan, read_forward(args, kWhere), exec, kWhere);
+  });
+}
+
+strobe_code strobe_plan_run_decode(const strobe_plan* plan, const strobe_decode_args* args,
+                                   const strobe_exec* exec) {
+  constexpr const char* kWhere = "strobe_plan_run_decode";
+  return guarded(kWhere, [&] {
+    check_pointer(plan, "plan", "strobe_plan", kWhere);
+    run_plan(*plan, read_decode(args, kWhere), exec, kWhere);
   });
 }
 

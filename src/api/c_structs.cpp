@@ -1,6 +1,5 @@
-// Reads what callers in C fill in: sizes of structs, ranks, flags, enumerations. Everything else is
-// for the checks that C++ callers meet too.
-// SPDX-License-Identifier: Apache-2.0
+// Reads what callers in C fill in: sizes of structs, flags, enumerations. Everything else is for
+// the checks that C++ callers meet too. SPDX-License-Identifier: Apache-2.0
 #include "api/c_structs.hpp"
 
 #include <cstddef>
@@ -21,6 +20,7 @@ static_assert(same(STROBE_INVALID_ARGUMENT, Code::invalid_argument));
 static_assert(same(STROBE_UNSUPPORTED, Code::unsupported));
 static_assert(same(STROBE_OUT_OF_MEMORY, Code::out_of_memory));
 static_assert(same(STROBE_DEVICE, Code::device));
+static_assert(same(STROBE_OP_FORWARD, Op::forward) && same(STROBE_OP_DECODE, Op::decode));
 static_assert(same(STROBE_DTYPE_NONE, DType::none) && same(STROBE_DTYPE_F32, DType::f32));
 static_assert(same(STROBE_DTYPE_F16, DType::f16) && same(STROBE_DTYPE_BF16, DType::bf16));
 static_assert(same(STROBE_DTYPE_F64, DType::f64) && same(STROBE_DTYPE_I32, DType::i32));
@@ -30,94 +30,10 @@ static_assert(same(STROBE_ALIGN_TOP_LEFT, Align::top_left));
 static_assert(std::is_same_v<strobe_body, Parallel::Body>);
 static_assert(std::is_same_v<strobe_parallel, decltype(Parallel::run)>);
 
-/// The last value of DType: every one but none has a size.
-constexpr std::int32_t last_dtype() {
-  std::int32_t last = 0;
-  while (size_of(static_cast<DType>(last + 1)) != 0) ++last;
-  return last;
-}
-static_assert(last_dtype() == STROBE_DTYPE_U64, "give the new type a STROBE_DTYPE_ of its own");
-
-struct Input {
-  const char* name;
-  strobe_tensor strobe_forward_args::*given;
-  ConstTensorView ForwardTensors::*taken;
-};
-constexpr Input kInputs[] = {
-    {"q", &strobe_forward_args::q, &ForwardTensors::q},
-    {"k", &strobe_forward_args::k, &ForwardTensors::k},
-    {"v", &strobe_forward_args::v, &ForwardTensors::v},
-    {"cu_seqlens_q", &strobe_forward_args::cu_seqlens_q, &ForwardTensors::cu_seqlens_q},
-    {"cu_seqlens_k", &strobe_forward_args::cu_seqlens_k, &ForwardTensors::cu_seqlens_k},
-    {"seqlens_q", &strobe_forward_args::seqlens_q, &ForwardTensors::seqlens_q},
-    {"seqlens_k", &strobe_forward_args::seqlens_k, &ForwardTensors::seqlens_k},
-    {"key_begin", &strobe_forward_args::key_begin, &ForwardTensors::key_begin},
-    {"key_end", &strobe_forward_args::key_end, &ForwardTensors::key_end},
-    {"allowed", &strobe_forward_args::allowed, &ForwardTensors::allowed},
-    {"blocks", &strobe_forward_args::blocks, &ForwardTensors::blocks},
-    {"bias", &strobe_forward_args::bias, &ForwardTensors::bias},
-    {"alibi_slopes", &strobe_forward_args::alibi_slopes, &ForwardTensors::alibi_slopes},
-    {"sink_logits", &strobe_forward_args::sink_logits, &ForwardTensors::sink_logits},
-    {"dropout_state", &strobe_forward_args::dropout_state, &ForwardTensors::dropout_state},
-};
-
-struct Output {
-  const char* name;
-  strobe_tensor strobe_forward_args::*given;
-  TensorView ForwardTensors::*taken;
-};
-constexpr Output kOutputs[] = {
-    {"o", &strobe_forward_args::o, &ForwardTensors::o},
-    {"lse", &strobe_forward_args::lse, &ForwardTensors::lse},
-};
-static_assert(sizeof(ForwardTensors) == std::size(kInputs) * sizeof(ConstTensorView) +
-                                            std::size(kOutputs) * sizeof(TensorView),
-              "a tensor of the C++ interface is missing in C");
-
-void check_reserved(std::int64_t value, const char* name, const char* where) {
-  if (value == 0) return;
-  fail("c-unknown", where,
-       {name, ".reserved is ", value,
-        ", which asks for what this version does not know; leave it at 0 or use a newer library"});
-}
-
 bool read_flag(std::int32_t value, const char* name, const char* where) {
   if (value != 0 && value != 1)
     fail("c-flag", where, {"options.", name, " is ", value, "; it must be 0 or 1"});
   return value == 1;
-}
-
-struct Value {
-  const char* owner;
-  const char* member;
-  std::int32_t number;
-  std::int32_t last;
-};
-
-void check_value(const Value& value, const char* where) {
-  if (value.number >= 0 && value.number <= value.last) return;
-  fail("enum-value", where,
-       {value.owner, ".", value.member, " is ", value.number,
-        ", which is none of its values; they go from 0 to ", value.last});
-}
-
-Shape shape_of(std::int32_t rank, const std::int64_t* sizes) {
-  switch (rank) {
-    case 1: return {sizes[0]};
-    case 2: return {sizes[0], sizes[1]};
-    case 3: return {sizes[0], sizes[1], sizes[2]};
-    case 4: return {sizes[0], sizes[1], sizes[2], sizes[3]};
-    default: return {};
-  }
-}
-
-template <class View>
-View read_tensor(const strobe_tensor& tensor, const char* name, const char* where) {
-  check_reserved(tensor.reserved, name, where);
-  check_c_rank(tensor, name, where);
-  check_value({name, "dtype", tensor.dtype, last_dtype()}, where);
-  return View(tensor.data, static_cast<DType>(tensor.dtype), shape_of(tensor.rank, tensor.shape),
-              shape_of(tensor.rank, tensor.strides));
 }
 
 Mask read_mask(const strobe_options& given, const char* where) {
@@ -153,6 +69,14 @@ Score read_score(const strobe_options& given, const char* where) {
   return score;
 }
 
+Rotary read_rotary(const strobe_options& given, const char* where) {
+  Rotary rotary;
+  rotary.dim = given.rotary_dim;
+  rotary.interleaved = read_flag(given.rotary_interleaved, "rotary_interleaved", where);
+  if (given.rotary_base != 0) rotary.base = given.rotary_base;
+  return rotary;
+}
+
 }  // namespace
 
 // The first version ends with the member that is named here; those appended later stand after it.
@@ -160,10 +84,27 @@ Score read_score(const strobe_options& given, const char* where) {
   { name, #type, offsetof(type, last) + sizeof(type::last), sizeof(type) }
 const StructKind kOptionsKind = STROBE_KIND("options", strobe_options, reserved);
 const StructKind kForwardKind = STROBE_KIND("args", strobe_forward_args, dropout_state);
+const StructKind kDecodeKind = STROBE_KIND("args", strobe_decode_args, sink_logits);
 const StructKind kExecKind = STROBE_KIND("exec", strobe_exec, workspace_bytes);
 const StructKind kPlanOptionsKind = STROBE_KIND("options", strobe_plan_options, reserved);
 const StructKind kKeyIntervalsKind = STROBE_KIND("intervals", strobe_key_intervals, prefixes);
+const StructKind kMergeKind = STROBE_KIND("args", strobe_merge_args, sink_logits);
+const StructKind kRotaryTablesKind = STROBE_KIND("tables", strobe_rotary_tables, reserved);
 #undef STROBE_KIND
+
+void check_reserved(const Reserved& reserved, const char* where) {
+  if (reserved.number == 0) return;
+  fail("c-unknown", where,
+       {reserved.owner, ".", reserved.member, " is ", reserved.number,
+        ", which asks for what this version does not know; leave it at 0 or use a newer library"});
+}
+
+void check_value(const EnumValue& value, const char* where) {
+  if (value.number >= 0 && value.number <= value.last) return;
+  fail("enum-value", where,
+       {value.owner, ".", value.member, " is ", value.number,
+        ", which is none of its values; they go from 0 to ", value.last});
+}
 
 void check_pointer(const void* pointer, const char* name, const char* to, const char* where) {
   if (pointer == nullptr) fail("c-null", where, {name, " is null and must point to a ", to});
@@ -199,23 +140,11 @@ void read_struct(const void* given, void* known, const StructKind& kind, const c
   std::memcpy(known, given, static_cast<std::size_t>(size < kind.known ? size : kind.known));
 }
 
-void check_c_rank(const strobe_tensor& tensor, const char* name, const char* where) {
-  if (tensor.rank < 0 || tensor.rank > Shape::kMaxRank) {
-    fail("c-rank", where,
-         {name, ".rank is ", tensor.rank, "; a tensor has 1 to ", Shape::kMaxRank,
-          " axes, and 0 is none"});
-  }
-  if (tensor.rank == 0 && tensor.data != nullptr) {
-    fail("c-rank", where,
-         {name, ".rank is 0 and ", name, ".data is not null; give a rank of 1 to ", Shape::kMaxRank,
-          ", or null for no tensor"});
-  }
-}
-
 Options read_options(const strobe_options* options, const char* where) {
   strobe_options given;
   read_struct(options, &given, kOptionsKind, where);
-  check_reserved(given.reserved, "options", where);
+  check_reserved({"options", given.reserved}, where);
+  check_reserved({"options", given.reserved_rotary, "reserved_rotary"}, where);
   check_value({"options", "determinism", given.determinism, STROBE_DETERMINISM_RUN_TO_RUN}, where);
   return {.mask = read_mask(given, where),
           .score = read_score(given, where),
@@ -226,22 +155,8 @@ Options read_options(const strobe_options* options, const char* where) {
                              ? Determinism::run_to_run
                              : Determinism::batch_invariant,
           .max_seqlen_q = given.max_seqlen_q,
-          .max_seqlen_k = given.max_seqlen_k};
-}
-
-ForwardCall read_forward(const strobe_forward_args* args, const char* where) {
-  check_pointer(args, "args", kForwardKind.type, where);
-  strobe_forward_args given;
-  read_struct(args, &given, kForwardKind, where);
-  ForwardCall call;
-  for (const Input& input : kInputs) {
-    call.tensors.*input.taken = read_tensor<ConstTensorView>(given.*input.given, input.name, where);
-  }
-  for (const Output& output : kOutputs) {
-    call.tensors.*output.taken = read_tensor<TensorView>(given.*output.given, output.name, where);
-  }
-  if (given.options != nullptr) call.options = read_options(given.options, where);
-  return call;
+          .max_seqlen_k = given.max_seqlen_k,
+          .rotary = read_rotary(given, where)};
 }
 
 Exec read_exec(const strobe_exec* exec, const char* where) {
@@ -271,10 +186,13 @@ PlanOptions read_plan_options(const strobe_plan_options* options, const char* wh
   if (options == nullptr) return {};
   strobe_plan_options given;
   read_struct(options, &given, kPlanOptionsKind, where);
-  check_reserved(given.reserved, "options", where);
+  check_reserved({"options", given.reserved}, where);
   PlanOptions taken;
   if (given.threads != 0) taken.threads = given.threads;
   if (given.backend != nullptr) taken.backend = given.backend;
+  check_value({"options", "op", given.op, STROBE_OP_DECODE}, where);
+  taken.op = static_cast<Op>(given.op);
+  taken.splits = given.splits;
   return taken;
 }
 

@@ -1,4 +1,4 @@
-// The case grammar: sizes, type, then a table of options.
+// The case grammar: words become sizes, a type, and what the table of options says.
 // SPDX-License-Identifier: Apache-2.0
 #include "api/case_reader.hpp"
 
@@ -6,7 +6,6 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
-#include <numeric>
 #include <optional>
 
 #include "api/messages.hpp"
@@ -22,108 +21,6 @@ std::optional<DType> type_named(std::string_view text) {
   for (const DType type : {DType::f32, DType::f16, DType::bf16, DType::f64})
     if (text == name_of(type)) return type;
   return std::nullopt;
-}
-
-constexpr OptionWord kOptions[] = {
-    {"causal", "causal", Value::none,
-     [](CaseReader& r, std::string_view) { r.problem.mask.causal = true; }},
-    {"window", "window=LEFT,RIGHT", Value::needed,
-     [](CaseReader& r, std::string_view value) { r.read_window(value); }},
-    {"chunk", "chunk=POSITIONS", Value::needed,
-     [](CaseReader& r, std::string_view value) { r.problem.mask.chunk = r.whole_number(value); }},
-    {"prefix", "prefix=KEYS", Value::needed,
-     [](CaseReader& r, std::string_view value) { r.problem.mask.prefix = r.whole_number(value); }},
-    {"sink_tokens", "sink_tokens=KEYS", Value::needed,
-     [](CaseReader& r, std::string_view value) {
-       r.problem.mask.sink_tokens = r.whole_number(value);
-     }},
-    {"align", "align=bottom_right|top_left", Value::needed,
-     [](CaseReader& r, std::string_view value) {
-       if (value != "top_left" && value != "bottom_right") {
-         r.refuse_value("align=bottom_right and align=top_left");
-       }
-       r.problem.mask.align = value == "top_left" ? Align::top_left : Align::bottom_right;
-     }},
-    {"scale", "scale=NUMBER", Value::needed,
-     [](CaseReader& r, std::string_view value) {
-       r.problem.score.scale = r.finite_number(value, "scale=0.125");
-     }},
-    {"o", "o=TYPE", Value::needed,
-     [](CaseReader& r, std::string_view value) {
-       r.o_dtype = type_named(value);
-       if (!r.o_dtype) r.refuse_value("o=f32 and the type of q, k and v");
-     }},
-    {"varlen", "varlen", Value::none,
-     [](CaseReader& r, std::string_view) { r.set_storage(Storage::varlen); }},
-    {"seqlens", "seqlens", Value::none,
-     [](CaseReader& r, std::string_view) { r.set_storage(Storage::seqlens); }},
-    {"layout", "layout=bshd|bhsd", Value::needed,
-     [](CaseReader& r, std::string_view value) {
-       if (value != "bshd" && value != "bhsd") r.refuse_value("layout=bshd and layout=bhsd");
-       r.problem.layout = value == "bhsd" ? Layout::bhsd : Layout::bshd;
-     }},
-    {"determinism", "determinism=batch_invariant|run_to_run", Value::needed,
-     [](CaseReader& r, std::string_view value) {
-       if (value != "run_to_run" && value != "batch_invariant") {
-         r.refuse_value("determinism=batch_invariant and determinism=run_to_run");
-       }
-       r.problem.determinism =
-           value == "run_to_run" ? Determinism::run_to_run : Determinism::batch_invariant;
-     }},
-    {"softcap", "softcap=NUMBER", Value::needed,
-     [](CaseReader& r, std::string_view value) {
-       r.problem.score.softcap = r.finite_number(value, "softcap=30");
-     }},
-    {"alibi", "alibi", Value::none,
-     [](CaseReader& r, std::string_view) { r.problem.alibi = true; }},
-    {"bias", "bias=AXES", Value::optional,
-     [](CaseReader& r, std::string_view value) { r.read_bias(value); }},
-    {"allowed", "allowed=AXES", Value::optional,
-     [](CaseReader& r, std::string_view value) { r.problem.allowed = r.read_axes(value); }},
-    {"intervals", "intervals", Value::optional,
-     [](CaseReader& r, std::string_view value) {
-       if (!value.empty() && value != "full") r.refuse_value("intervals and intervals=full");
-       r.problem.intervals = value.empty() ? Intervals::drawn : Intervals::full;
-     }},
-    {"blocks", "blocks=QUERIES/KEYS", Value::needed,
-     [](CaseReader& r, std::string_view value) { r.read_blocks(value); }},
-    {"sink_logits", "sink_logits", Value::none,
-     [](CaseReader& r, std::string_view) { r.problem.sink_logits = true; }},
-    {"dropout", "dropout=PROBABILITY,SEED,OFFSET", Value::needed,
-     [](CaseReader& r, std::string_view value) { r.read_dropout(value); }},
-    {"page", "page=SIZE"},
-    {"kv", "kv=TYPE"},
-    {"append", "append"},
-    {"rotary", "rotary=DIM"},
-};
-
-/// Insertions, deletions and replacements between two words.
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (const char letter : a) {
-    std::size_t corner = row[0]++;
-    for (std::size_t j = 0; j < b.size(); ++j) {
-      const std::size_t replaced = corner + (letter == b[j] ? 0 : 1);
-      corner = row[j + 1];
-      row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
-    }
-  }
-  return row.back();
-}
-
-/// The option that `name` comes near to, or null.
-const OptionWord* nearest(std::string_view name) {
-  const OptionWord* best = nullptr;
-  std::size_t least = std::max<std::size_t>(1, name.size() / 3) + 1;
-  for (const OptionWord& option : kOptions) {
-    const std::size_t distance = edit_distance(name.substr(0, 32), option.name);
-    if (distance < least) {
-      least = distance;
-      best = &option;
-    }
-  }
-  return best;
 }
 
 /// Digits alone, within int64.
@@ -148,8 +45,6 @@ std::vector<Word> split(std::string_view text) {
 }
 
 }  // namespace
-
-std::span<const OptionWord> option_words() { return kOptions; }
 
 std::optional<std::string_view> Word::value() const {
   const std::size_t equals = text.find('=');
@@ -199,10 +94,11 @@ Problem CaseReader::read_options() {
   return problem;
 }
 
-/// Types that depend on q's, which may stand anywhere in the case.
+/// What depends on sizes and type, which may stand anywhere in the case.
 void CaseReader::finish() {
   problem.o_dtype = o_dtype.value_or(problem.dtype);
   if (problem.bias.given) problem.bias_dtype = bias_f32 ? DType::f32 : problem.dtype;
+  if (appends_queries) problem.seqlen_new = problem.seqlen_q;
 }
 
 bool CaseReader::read_size() {
@@ -250,8 +146,9 @@ bool CaseReader::read_type() {
 }
 
 void CaseReader::read_option() {
-  const OptionWord* option = std::ranges::find(kOptions, word_.name(), &OptionWord::name);
-  if (option == std::end(kOptions)) refuse_unknown();
+  const std::span<const OptionWord> words = option_words();
+  const auto option = std::ranges::find(words, word_.name(), &OptionWord::name);
+  if (option == words.end()) refuse_unknown();
   if (option->read == nullptr) {
     fail("case-later", where_,
          {word_.quoted(), " asks for ", option->name,
@@ -350,6 +247,41 @@ void CaseReader::read_dropout(std::string_view value) {
   if (second < rest.size()) problem.dropout.offset = word(rest.substr(second + 1));
 }
 
+void CaseReader::read_append(std::string_view value) {
+  appends_queries = value.empty();
+  if (!appends_queries) problem.seqlen_new = whole_number(value);
+}
+
+void CaseReader::read_rotary(std::string_view value) {
+  const auto next_part = [&value] {
+    const std::size_t comma = std::min(value.find(','), value.size());
+    const std::string_view part = value.substr(0, comma);
+    value.remove_prefix(comma);
+    return part;
+  };
+  const auto another = [&value] {
+    if (value.empty()) return false;
+    value.remove_prefix(1);  // the comma
+    return true;
+  };
+  problem.rotary.dim = whole_number(next_part());
+  if (!another()) return;
+  std::string_view part = next_part();
+  problem.rotary.interleaved = part == "interleaved";
+  if (problem.rotary.interleaved) {
+    if (!another()) return;
+    part = next_part();
+  }
+  problem.rotary.base = finite_number(part, "rotary=128,interleaved,500000");
+  if (another())
+    refuse_value("rotary=DIM, then interleaved, then a base, as in rotary=128,interleaved,500000");
+}
+
+void CaseReader::read_output_type(std::string_view value) {
+  o_dtype = type_named(value);
+  if (!o_dtype) refuse_value("o=f32 and the type of q, k and v");
+}
+
 void CaseReader::set_storage(Storage storage) {
   if (seen("varlen") && seen("seqlens")) {
     fail("case-storage", where_,
@@ -377,12 +309,12 @@ void CaseReader::refuse_value(std::string_view accepted) const {
 }
 
 void CaseReader::refuse_unknown() const {
-  if (const OptionWord* near = nearest(word_.name())) {
+  if (const OptionWord* near = nearest_option(word_.name())) {
     fail("case-word", where_,
          {word_.quoted(), " is not a word of the case grammar; did you mean ", near->form, "?"});
   }
   std::string known;
-  for (const OptionWord& option : kOptions) {
+  for (const OptionWord& option : option_words()) {
     if (option.read == nullptr) continue;
     known += ' ';
     known += option.name;

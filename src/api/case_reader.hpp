@@ -45,12 +45,16 @@ class CaseReader {
   void read_bias(std::string_view value);
   void read_blocks(std::string_view value);
   void read_dropout(std::string_view value);
+  void read_append(std::string_view value);
+  void read_rotary(std::string_view value);
+  void read_output_type(std::string_view value);
   void set_storage(Storage storage);
   [[noreturn]] void refuse_value(std::string_view accepted) const;
 
   Problem problem;
   std::optional<DType> o_dtype;
-  bool bias_f32 = false;  // bias=...:f32
+  bool bias_f32 = false;         // bias=...:f32
+  bool appends_queries = false;  // append without a number: as many keys as queries
 
  private:
   bool read_size();
@@ -79,5 +83,11 @@ struct OptionWord {
   void (*read)(CaseReader& reader, std::string_view value) = nullptr;
 };
 std::span<const OptionWord> option_words();
+
+/// The option that `name` comes near to, or null.
+const OptionWord* nearest_option(std::string_view name);
+
+/// The words of a problem that ask for a cache, which decode alone has: "page=16 append".
+std::string cache_words(const Problem& problem);
 
 }  // namespace strobe::api

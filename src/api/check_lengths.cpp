@@ -8,51 +8,6 @@
 namespace strobe::api {
 namespace {
 
-/// One side of a call, queries or keys: its rows, and the lengths that divide them.
-struct Side {
-  const char* rows_name;  ///< "q"
-  const char* cu_name;
-  const char* seqlens_name;
-  std::int64_t rows = 0;                  ///< of one padded sequence, or of all packed ones
-  const std::int32_t* cu = nullptr;       ///< [batch + 1], or null
-  const std::int32_t* seqlens = nullptr;  ///< [batch], or null
-  std::int64_t batch = 0;
-
-  /// Rows that sequence `b` has in the tensor.
-  std::int64_t slots(std::int64_t b) const {
-    return cu != nullptr ? std::int64_t{cu[b + 1]} - cu[b] : rows;
-  }
-  std::int64_t length(std::int64_t b) const {
-    return seqlens != nullptr ? std::int64_t{seqlens[b]} : slots(b);
-  }
-};
-
-const std::int32_t* entries(const ConstTensorView& view) {
-  return view.given() ? static_cast<const std::int32_t*>(view.data) : nullptr;
-}
-
-Side query_side(const ForwardTensors& t) {
-  const bool packed = is_packed(t);
-  return {"q",
-          "cu_seqlens_q",
-          "seqlens_q",
-          t.q.shape[axes_of(packed).row],
-          entries(t.cu_seqlens_q),
-          entries(t.seqlens_q),
-          packed ? t.cu_seqlens_q.shape[0] - 1 : t.q.shape[0]};
-}
-
-Side key_side(const ForwardTensors& t) {
-  const bool packed = is_packed(t);
-  return {"k",
-          "cu_seqlens_k",
-          "seqlens_k",
-          t.k.shape[axes_of(packed).row],
-          entries(t.cu_seqlens_k),
-          entries(t.seqlens_k),
-          packed ? t.cu_seqlens_k.shape[0] - 1 : t.q.shape[0]};
-}
-
 void check_seqlens(const Side& side, const char* where) {
   for (std::int64_t b = 0; b < side.batch; ++b) {
     if (side.seqlens[b] >= 0 && side.seqlens[b] <= side.slots(b)) continue;
@@ -61,6 +16,8 @@ void check_seqlens(const Side& side, const char* where) {
           side.slots(b), " rows in ", side.rows_name, "; a length is from 0 to that"});
   }
 }
+
+}  // namespace
 
 std::int64_t check_side(const Side& side, const char* where) {
   if (side.cu != nullptr) {
@@ -93,8 +50,6 @@ void check_max(const Side& side, const char* name, std::int64_t given, const cha
   }
 }
 
-}  // namespace
-
 void check_cu_seqlens(const CuSeqlens& cu, const char* where) {
   if (cu.entries.front() < 0) {
     fail("cu-seqlens-start", where,
@@ -113,13 +68,26 @@ void check_cu_seqlens(const CuSeqlens& cu, const char* where) {
   }
 }
 
-Lengths check_lengths(const ForwardTensors& t, const char* where) {
-  return {check_side(query_side(t), where), check_side(key_side(t), where)};
+Side query_side(const ForwardTensors& t) {
+  const bool packed = is_packed(t);
+  return {"q",
+          "cu_seqlens_q",
+          "seqlens_q",
+          t.q.shape[axes_of(packed).row],
+          entries(t.cu_seqlens_q),
+          entries(t.seqlens_q),
+          packed ? t.cu_seqlens_q.shape[0] - 1 : t.q.shape[0]};
 }
 
-void check_longest(const ForwardTensors& t, const Options& options, const char* where) {
-  check_max(query_side(t), "max_seqlen_q", options.max_seqlen_q, where);
-  check_max(key_side(t), "max_seqlen_k", options.max_seqlen_k, where);
+Side key_side(const ForwardTensors& t) {
+  const bool packed = is_packed(t);
+  return {"k",
+          "cu_seqlens_k",
+          "seqlens_k",
+          t.k.shape[axes_of(packed).row],
+          entries(t.cu_seqlens_k),
+          entries(t.seqlens_k),
+          packed ? t.cu_seqlens_k.shape[0] - 1 : t.q.shape[0]};
 }
 
 }  // namespace strobe::api

@@ -1,4 +1,4 @@
-// Strides, pointers and overlaps of the tensors of a call.
+// Strides, pointers and overlaps of tensors, and of all those of a forward call.
 // SPDX-License-Identifier: Apache-2.0
 #include <array>
 #include <limits>
@@ -19,17 +19,6 @@ std::array<Named, 8> inputs(const ForwardTensors& t) {
           {"seqlens_q", t.seqlens_q},
           {"seqlens_k", t.seqlens_k},
           {"dropout_state", t.dropout_state}};
-}
-
-/// What masks and scores take from memory.
-std::array<Named, 7> pair_inputs(const ForwardTensors& t) {
-  return {Named{"key_begin", t.key_begin},
-          {"key_end", t.key_end},
-          {"allowed", t.allowed},
-          {"blocks", t.blocks},
-          {"bias", t.bias},
-          {"alibi_slopes", t.alibi_slopes},
-          {"sink_logits", t.sink_logits}};
 }
 
 bool is_empty(const ConstTensorView& view) {
@@ -123,23 +112,42 @@ void check_apart(const Named& output, const Named& other, const char* where) {
         " elsewhere"});
 }
 
+std::array<Named, 7> named(const PairViews& t) {
+  return {Named{"key_begin", t.key_begin},
+          {"key_end", t.key_end},
+          {"allowed", t.allowed},
+          {"blocks", t.blocks},
+          {"bias", t.bias},
+          {"alibi_slopes", t.alibi_slopes},
+          {"sink_logits", t.sink_logits}};
+}
+
+void check_tensors(std::span<const Named> tensors, Last last, const char* where) {
+  for (const Named& tensor : tensors) check_tensor(tensor, last, where);
+}
+
+void check_outputs(std::span<const Named> outputs,
+                   std::initializer_list<std::span<const Named>> inputs, const char* where) {
+  for (const Named& output : outputs) {
+    check_output(output, where);
+    for (const std::span<const Named> some : inputs)
+      for (const Named& input : some) check_apart(output, input, where);
+  }
+  for (std::size_t one = 0; one < outputs.size(); ++one)
+    for (std::size_t other = one + 1; other < outputs.size(); ++other)
+      check_apart(outputs[one], outputs[other], where);
+}
+
 void check_memory(const ForwardTensors& t, const char* where) {
-  for (const Named& tensor : inputs(t)) check_tensor(tensor, Last::contiguous, where);
-  for (const Named& tensor : pair_inputs(t))
-    check_tensor(tensor, Last::contiguous_or_repeated, where);
+  check_tensors(inputs(t), Last::contiguous, where);
+  check_tensors(named(pair_views(t)), Last::contiguous_or_repeated, where);
   check_tensor({"o", t.o}, Last::contiguous, where);
   check_tensor({"lse", t.lse}, Last::free, where);
 }
 
 void check_overlaps(const ForwardTensors& t, const char* where) {
-  const Named o{"o", t.o};
-  const Named lse{"lse", t.lse};
-  for (const Named& output : {o, lse}) {
-    check_output(output, where);
-    for (const Named& input : inputs(t)) check_apart(output, input, where);
-    for (const Named& input : pair_inputs(t)) check_apart(output, input, where);
-  }
-  check_apart(o, lse, where);
+  const std::array outputs{Named{"o", t.o}, Named{"lse", t.lse}};
+  check_outputs(outputs, {inputs(t), named(pair_views(t))}, where);
 }
 
 }  // namespace strobe::api

@@ -5,9 +5,7 @@
 #include "api/messages.hpp"
 
 namespace strobe::api {
-namespace {
 
-/// Values in f32 or another type, which depends on q's.
 void check_real(const Named& tensor, DType other, const char* where) {
   const DType type = tensor.view.dtype;
   if (type == DType::f32 || type == other) return;
@@ -15,6 +13,8 @@ void check_real(const Named& tensor, DType other, const char* where) {
        {tensor.name, " is ", type, "; it must be f32",
         other == DType::f32 ? "" : std::string(" or ") + name_of(other) + ", q's type"});
 }
+
+namespace {
 
 constexpr const char* kPairAxes =
     "batch or 1, num_heads or 1, seqlen_q or 1, seqlen_k or 1 (of the longest sequence)";
@@ -33,7 +33,7 @@ struct Extent {
   const char* name;
   std::int64_t size;
   bool may_be_one;
-  bool may_be_longer;  // packed sequences: rows and keys past the longest are never read
+  bool may_be_longer;  // rows and keys past the longest are never read
 };
 
 void check_extent(const Named& tensor, int axis, const Extent& extent, const char* where) {
@@ -50,7 +50,7 @@ std::int64_t blocks_of(std::int64_t length, std::int64_t block) {
   return length / block + (length % block != 0 ? 1 : 0);
 }
 
-void check_blocks(const ForwardTensors& t, const Problem& p, const char* where) {
+void check_blocks(const PairViews& t, const Problem& p, MayBeLonger longer, const char* where) {
   const bool sizes = p.mask.block_q > 0;
   if (t.blocks.given() != sizes) {
     fail("blocks-pair", where,
@@ -59,21 +59,22 @@ void check_blocks(const ForwardTensors& t, const Problem& p, const char* where) 
           "; a block map needs both the tensor and the sizes of its blocks"});
   }
   if (!sizes) return;
-  const bool packed = is_packed(t);
   const Named blocks{"blocks", t.blocks};
   check_extent(blocks, 0, {"batch", p.batch, true, false}, where);
   check_extent(blocks, 1, {"num_heads", p.num_heads, true, false}, where);
-  check_extent(blocks, 2,
-               {"ceil(seqlen_q / block_q)", blocks_of(p.seqlen_q, p.mask.block_q), false, packed},
-               where);
-  check_extent(blocks, 3,
-               {"ceil(seqlen_k / block_k)", blocks_of(p.seqlen_k, p.mask.block_k), false, packed},
-               where);
+  check_extent(
+      blocks, 2,
+      {"ceil(seqlen_q / block_q)", blocks_of(p.seqlen_q, p.mask.block_q), false, longer.queries},
+      where);
+  check_extent(
+      blocks, 3,
+      {"ceil(seqlen_k / block_k)", blocks_of(p.seqlen_k, p.mask.block_k), false, longer.keys},
+      where);
 }
 
 }  // namespace
 
-void check_pair_types(const ForwardTensors& t, Problem& problem, const char* where) {
+void check_pair_types(const PairViews& t, Problem& problem, const char* where) {
   for (const Named& rows : {Named{"key_begin", t.key_begin}, Named{"key_end", t.key_end}}) {
     if (!rows.view.given()) continue;
     check_rank(rows, 3, kRowAxes, where);
@@ -103,32 +104,28 @@ void check_pair_types(const ForwardTensors& t, Problem& problem, const char* whe
     check_rank({"sink_logits", t.sink_logits}, 1, "num_heads", where);
     check_real({"sink_logits", t.sink_logits}, lse_dtype_of(problem.dtype), where);
   }
-  if (t.dropout_state.given()) {
-    check_rank({"dropout_state", t.dropout_state}, 1, "2 (seed, offset)", where);
-    check_type({"dropout_state", t.dropout_state}, DType::u64, where);
-  }
   problem.alibi = t.alibi_slopes.given();
   problem.sink_logits = t.sink_logits.given();
   problem.bias = own_axes(t.bias);
   problem.allowed = own_axes(t.allowed);
 }
 
-void check_pair_shapes(const ForwardTensors& t, const Problem& p, const char* where) {
-  const bool packed = is_packed(t);
+void check_pair_shapes(const PairViews& t, const Problem& p, MayBeLonger longer,
+                       const char* where) {
   for (const Named& rows : {Named{"key_begin", t.key_begin}, Named{"key_end", t.key_end}}) {
     if (!rows.view.given()) continue;
     check_extent(rows, 0, {"batch", p.batch, true, false}, where);
     check_extent(rows, 1, {"num_heads", p.num_heads, true, false}, where);
-    check_extent(rows, 2, {"seqlen_q", p.seqlen_q, false, packed}, where);
+    check_extent(rows, 2, {"seqlen_q", p.seqlen_q, false, longer.queries}, where);
   }
   for (const Named& pairs : {Named{"allowed", t.allowed}, Named{"bias", t.bias}}) {
     if (!pairs.view.given()) continue;
     check_extent(pairs, 0, {"batch", p.batch, true, false}, where);
     check_extent(pairs, 1, {"num_heads", p.num_heads, true, false}, where);
-    check_extent(pairs, 2, {"seqlen_q", p.seqlen_q, true, packed}, where);
-    check_extent(pairs, 3, {"seqlen_k", p.seqlen_k, true, packed}, where);
+    check_extent(pairs, 2, {"seqlen_q", p.seqlen_q, true, longer.queries}, where);
+    check_extent(pairs, 3, {"seqlen_k", p.seqlen_k, true, longer.keys}, where);
   }
-  check_blocks(t, p, where);
+  check_blocks(t, p, longer, where);
   if (t.alibi_slopes.given()) {
     const Named slopes{"alibi_slopes", t.alibi_slopes};
     const int head = t.alibi_slopes.rank() - 1;
@@ -138,8 +135,14 @@ void check_pair_shapes(const ForwardTensors& t, const Problem& p, const char* wh
   if (t.sink_logits.given())
     check_extent({"sink_logits", t.sink_logits}, 0, {"num_heads", p.num_heads, false, false},
                  where);
-  if (t.dropout_state.given())
-    check_extent({"dropout_state", t.dropout_state}, 0, {"its size", 2, false, false}, where);
+}
+
+void check_dropout_state_shape(const ConstTensorView& state, const char* where) {
+  if (!state.given()) return;
+  const Named tensor{"dropout_state", state};
+  check_rank(tensor, 1, "2 (seed, offset)", where);
+  check_type(tensor, DType::u64, where);
+  check_extent(tensor, 0, {"its size", 2, false, false}, where);
 }
 
 }  // namespace strobe::api

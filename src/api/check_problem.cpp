@@ -122,6 +122,45 @@ void check_dropout(const Dropout& dropout, const char* where) {
   }
 }
 
+void check_rotary(const Rotary& rotary, const char* where) {
+  if (rotary.dim < 0 || rotary.dim % 2 != 0) {
+    fail("rotary-dim", where,
+         {"rotary.dim is ", rotary.dim,
+          "; it turns dimensions in pairs, so it must be even and at least 0, which is off"});
+  }
+  if (!(rotary.base > 0) || !std::isfinite(rotary.base)) {
+    fail("rotary-base", where,
+         {"rotary.base is ", rotary.base, "; it must be finite and above 0, as in 10000"});
+  }
+}
+
+/// Sizes that only a cache has. Those of k and v have passed.
+void check_cache(const Problem& p, const char* where) {
+  check_at_least(0, "page_size", p.page_size, where);
+  check_at_least(0, "seqlen_new", p.seqlen_new, where);
+  if (p.seqlen_new > p.seqlen_k) {
+    fail("append-length", where,
+         {"seqlen_new is ", p.seqlen_new, " and seqlen_k, which counts new keys too, is ",
+          p.seqlen_k, "; make seqlen_k the length after the append"});
+  }
+  if (p.rotary.dim > p.head_dim) {
+    fail("rotary-dim", where,
+         {"rotary.dim is ", p.rotary.dim, " and head_dim is ", p.head_dim,
+          "; it turns the first dimensions of a head, at most all of them"});
+  }
+  if (p.page_size == 0) return;
+  if (p.cache_batch_idx) {
+    fail("cache-batch-idx-paged", where,
+         {"cache_batch_idx (batch_idx) joins pages of ", p.page_size,
+          " slots; a page table says where each sequence lies, so leave the index out"});
+  }
+  const std::int64_t pages = p.seqlen_k / p.page_size + (p.seqlen_k % p.page_size != 0 ? 1 : 0);
+  check_bytes("k_cache", {p.batch, pages, p.page_size, p.num_heads_kv * p.head_dim}, p.dtype,
+              where);
+  check_bytes("v_cache", {p.batch, pages, p.page_size, p.num_heads_kv * p.head_dim_v}, p.dtype,
+              where);
+}
+
 }  // namespace
 
 void check_meaning(const Problem& p, const char* where) {
@@ -149,6 +188,7 @@ void check_meaning(const Problem& p, const char* where) {
   }
   check_score(p, where);
   check_dropout(p.dropout, where);
+  check_rotary(p.rotary, where);
 }
 
 void check_problem(const Problem& p, const char* where) {
@@ -173,6 +213,7 @@ void check_problem(const Problem& p, const char* where) {
   check_bytes("lse", {p.batch, p.num_heads, p.seqlen_q, 1}, lse_dtype_of(p.dtype), where);
   check_pairs(p, where);
   check_meaning(p, where);
+  check_cache(p, where);
 }
 
 }  // namespace strobe::api

@@ -23,19 +23,10 @@ void check_type(const Named& tensor, DType type, const char* where) {
   fail("dtype-mismatch", where, {tensor.name, " is ", tensor.view.dtype, "; it must be ", type});
 }
 
-namespace {
-
-void check_given(const Named& tensor, const char* where) {
+void check_given(const Named& tensor, const char* needed, const char* where) {
   if (tensor.view.given()) return;
-  fail("tensor-missing", where, {tensor.name, " is not given; q, k, v and o are needed"});
+  fail("tensor-missing", where, {tensor.name, " is not given; ", needed, " are needed"});
 }
-
-/// One size that two tensors have in common.
-struct Common {
-  const char* size;
-  int axis_a;
-  int axis_b;
-};
 
 void check_equal(const Common& common, const Named& a, const Named& b, const char* where) {
   const std::int64_t size_a = a.view.shape[common.axis_a];
@@ -45,6 +36,18 @@ void check_equal(const Common& common, const Named& a, const Named& b, const cha
        {common.size, " is ", size_a, " in ", a.name, " ", a.view.shape, " and ", size_b, " in ",
         b.name, " ", b.view.shape, "; they must be equal"});
 }
+
+void check_seqlens_shape(const Named& seqlens, std::int64_t batch, const char* where) {
+  if (!seqlens.view.given()) return;
+  check_rank(seqlens, 1, "batch", where);
+  check_type(seqlens, DType::i32, where);
+  if (seqlens.view.shape[0] == batch) return;
+  fail("seqlens-shape", where,
+       {seqlens.name, " has ", seqlens.view.shape[0], " entries and the batch ", batch,
+        " sequences; it needs one entry for each"});
+}
+
+namespace {
 
 /// Decides between packed and padded; both cu_seqlens or neither.
 bool check_cu_seqlens(const ForwardTensors& t, const char* where) {
@@ -77,7 +80,7 @@ void check_tensor_ranks(const ForwardTensors& t, bool packed, const char* where)
                                     "no batch axis, need cu_seqlens_q and cu_seqlens_k)";
   const int rank = packed ? 3 : 4;
   for (const Named& tensor : {Named{"q", t.q}, Named{"k", t.k}, Named{"v", t.v}, Named{"o", t.o}}) {
-    check_given(tensor, where);
+    check_given(tensor, "q, k, v and o", where);
     check_rank(tensor, rank, axes, where);
   }
   if (t.lse.given()) {
@@ -93,16 +96,6 @@ void check_input_types(const ForwardTensors& t, const char* where) {
          {"q is ", t.q.dtype, " and ", tensor.name, " is ", tensor.view.dtype,
           "; q, k and v must have one type"});
   }
-}
-
-void check_seqlens(const Named& seqlens, std::int64_t batch, const char* where) {
-  if (!seqlens.view.given()) return;
-  check_rank(seqlens, 1, "batch", where);
-  check_type(seqlens, DType::i32, where);
-  if (seqlens.view.shape[0] == batch) return;
-  fail("seqlens-shape", where,
-       {seqlens.name, " has ", seqlens.view.shape[0], " entries and the batch ", batch,
-        " sequences; it needs one entry for each"});
 }
 
 void check_common_sizes(const ForwardTensors& t, bool packed, const char* where) {
@@ -149,12 +142,13 @@ Problem check_shapes(const ForwardTensors& t, const char* where) {
   problem.head_dim_v = t.v.shape[axis.dim];
   problem.dtype = t.q.dtype;
   problem.o_dtype = t.o.dtype;
-  check_seqlens({"seqlens_q", t.seqlens_q}, problem.batch, where);
-  check_seqlens({"seqlens_k", t.seqlens_k}, problem.batch, where);
+  check_seqlens_shape({"seqlens_q", t.seqlens_q}, problem.batch, where);
+  check_seqlens_shape({"seqlens_k", t.seqlens_k}, problem.batch, where);
   if (t.seqlens_q.given() || t.seqlens_k.given()) problem.storage = Storage::seqlens;
   if (packed) problem.storage = Storage::varlen;
   if (t.q.strides[axis.head] > t.q.strides[axis.row]) problem.layout = Layout::bhsd;
-  check_pair_types(t, problem, where);
+  check_pair_types(pair_views(t), problem, where);
+  check_dropout_state_shape(t.dropout_state, where);
   return problem;
 }
 

@@ -49,6 +49,7 @@ Plan::Plan(const Problem& problem, const PlanOptions& options) {
   constexpr const char* kWhere = "strobe::Plan";
   state_ = api::with_memory_for("a plan (a few KiB)", kWhere, [&] {
     api::check_problem(problem, kWhere);
+    api::check_op(problem, options.op, options.splits, kWhere);
     check_threads(options.threads, kWhere);
     const plan::Decision decision =
         plan::decide(problem, isa_of(options.backend, kWhere), options.threads);
@@ -88,6 +89,7 @@ std::string explain(const Problem& problem, const PlanOptions& options) {
   constexpr const char* kWhere = "strobe::explain";
   return api::with_memory_for("an explanation (a few KiB)", kWhere, [&] {
     api::check_problem(problem, kWhere);
+    api::check_op(problem, options.op, options.splits, kWhere);
     check_threads(options.threads, kWhere);
     const cpu::Isa isa = isa_of(options.backend, kWhere);
     return plan::describe(problem, isa, plan::decide(problem, isa, options.threads));

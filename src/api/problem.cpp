@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "strobe/problem.hpp"
 
+#include <cmath>
+
 #include "api/case_reader.hpp"
 #include "api/memory.hpp"
 #include "api/messages.hpp"
@@ -68,6 +70,31 @@ void add_pair_options(const Problem& p, Line& line) {
     line.add_if(dropout.probability != 0, {"dropout=", dropout.probability});
 }
 
+/// Whole numbers in full: 500000 rather than 5e+05.
+std::string rotary_text(const Rotary& rotary) {
+  constexpr Rotary kDefaults;
+  constexpr double kLongest = 1e12;
+  std::string text = std::to_string(rotary.dim);
+  if (rotary.interleaved) text += ",interleaved";
+  if (rotary.base == kDefaults.base) return text;
+  const bool whole = rotary.base < kLongest && rotary.base == std::floor(rotary.base);
+  const api::Piece base = whole ? api::Piece(static_cast<std::int64_t>(rotary.base))  //
+                                : api::Piece(rotary.base);
+  return text + "," + base.text();
+}
+
+/// What decode alone knows.
+void add_cache_options(const Problem& p, Line& line) {
+  line.add_if(p.page_size != 0, {"page=", p.page_size});
+  if (p.seqlen_new != 0 && p.seqlen_new == p.seqlen_q)
+    line.add({"append"});
+  else
+    line.add_if(p.seqlen_new != 0, {"append=", p.seqlen_new});
+  line.add_if(p.rotary != Rotary{}, {"rotary=", rotary_text(p.rotary)});
+  line.add_if(p.cache_batch_idx, {"batch_idx"});
+  line.add_if(p.leftpad_k, {"leftpad"});
+}
+
 void add_options(const Problem& p, Line& line) {
   const Mask& mask = p.mask;
   line.add_if(mask.causal, {"causal"});
@@ -78,6 +105,7 @@ void add_options(const Problem& p, Line& line) {
   line.add_if(mask.align == Align::top_left, {"align=top_left"});
   line.add_if(p.score.scale.has_value(), {"scale=", p.score.scale.value_or(0)});
   add_pair_options(p, line);
+  add_cache_options(p, line);
   line.add_if(p.o_dtype != p.dtype, {"o=", p.o_dtype});
   line.add_if(p.storage == Storage::varlen, {"varlen"});
   line.add_if(p.storage == Storage::seqlens, {"seqlens"});
@@ -86,6 +114,12 @@ void add_options(const Problem& p, Line& line) {
 }
 
 }  // namespace
+
+std::string api::cache_words(const Problem& problem) {
+  Line line;
+  add_cache_options(problem, line);
+  return std::move(line).text();
+}
 
 Problem Problem::parse(std::string_view text) {
   constexpr const char* kWhere = "strobe::Problem::parse";
@@ -119,6 +153,12 @@ Problem Problem::of(const ForwardTensors& tensors, const Options& options) {
   constexpr const char* kWhere = "strobe::Problem::of";
   return api::with_memory_for("the message of an error (a few KiB)", kWhere,
                               [&] { return api::check_forward(tensors, options, kWhere); });
+}
+
+Problem Problem::of(const DecodeTensors& tensors, const Options& options) {
+  constexpr const char* kWhere = "strobe::Problem::of";
+  return api::with_memory_for("the message of an error (a few KiB)", kWhere,
+                              [&] { return api::check_decode(tensors, options, kWhere); });
 }
 
 std::string Problem::to_string() const {

@@ -24,6 +24,10 @@ void check_problem(const Problem& problem, const char* where);
 /// The part of check_problem that needs no sizes: mask, scale, enumerations.
 void check_meaning(const Problem& problem, const char* where);
 
+/// What check_problem leaves open because only one operation has it: what decode alone knows is
+/// refused for forward, packed sequences and dropout for decode, splits for all but decode.
+void check_op(const Problem& problem, Op op, int splits, const char* where);
+
 /// Checks everything about a forward call (ranks, shapes, types, strides, overlaps, lengths,
 /// options) and turns it into a problem. Nothing has been written when it throws; allocates
 /// nothing unless it throws.

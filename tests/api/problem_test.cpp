@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -114,6 +115,19 @@ double any_finite(Random& random) {
   return std::isfinite(number) ? number : 1.0;
 }
 
+void add_cache(Random& random, Problem& p) {
+  p.page_size = sometimes(random, 0);
+  const std::int64_t added = sometimes(random, p.seqlen_q);
+  p.seqlen_new = draw(random, 0, 1) == 0 ? 0 : std::min(added, p.seqlen_k);
+  p.rotary.dim = draw(random, 0, 1) == 0 ? 0 : 2 * draw(random, 0, p.head_dim / 2);
+  p.rotary.interleaved = draw(random, 0, 1) == 0;
+  if (draw(random, 0, 1) == 0)
+    p.rotary.base = draw(random, 0, 1) == 0 ? static_cast<double>(draw(random, 1, 1000000))
+                                            : std::max(1e-300, std::abs(any_finite(random)));
+  p.cache_batch_idx = p.page_size == 0 && draw(random, 0, 1) == 0;
+  p.leftpad_k = draw(random, 0, 1) == 0;
+}
+
 Problem random_problem(Random& random) {
   Problem p;
   p.batch = sometimes(random, 1);
@@ -136,6 +150,7 @@ Problem random_problem(Random& random) {
   p.storage = static_cast<Storage>(draw(random, 0, 2));
   p.layout = static_cast<Layout>(draw(random, 0, 1));
   p.determinism = static_cast<Determinism>(draw(random, 0, 1));
+  add_cache(random, p);
   return p;
 }
 

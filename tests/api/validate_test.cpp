@@ -9,6 +9,7 @@
 #include <new>
 
 #include "call.hpp"
+#include "decode_call.hpp"
 
 namespace {
 std::atomic<int> allocations{0};
@@ -172,6 +173,23 @@ TEST(CheckForward, AllocatesNothing) {
   EXPECT_EQ(allocations, before);
   ::operator delete(::operator new(4));  // the counter does count
   EXPECT_GT(allocations, before);
+}
+
+TEST(CheckDecode, AllocatesNothing) {
+  DecodeCall call;
+  call.append();
+  call.page();
+  call.options.mask.align = Align::top_left;
+  call.rotate();
+  const Problem planned = call.check();
+  std::vector<std::int64_t> room(static_cast<std::size_t>(api::append_slots(planned)));
+  EXPECT_FALSE(room.empty());
+  const int before = allocations;
+  static_cast<void>(call.check());
+  call.check_against(planned);
+  api::check_append_slots(call.tensors, room, "strobe::decode");
+  static_cast<void>(api::decode_params(call.tensors, planned));
+  EXPECT_EQ(allocations, before);
 }
 
 TEST(CheckPlanned, TakesShorterSequences) {

@@ -49,6 +49,34 @@ inline strobe_forward_args c_args(const ForwardTensors& t) {
   return args;
 }
 
+inline strobe_decode_args c_args(const DecodeTensors& t) {
+  strobe_decode_args args;
+  strobe_decode_args_init(&args, sizeof args);
+  args.q = c_tensor(t.q);
+  args.k = c_tensor(t.k);
+  args.v = c_tensor(t.v);
+  args.o = c_tensor(t.o);
+  args.lse = c_tensor(t.lse);
+  args.k_cache = c_tensor(t.cache.k_cache);
+  args.v_cache = c_tensor(t.cache.v_cache);
+  args.page_table = c_tensor(t.cache.page_table);
+  args.cache_seqlens = c_tensor(t.cache.cache_seqlens);
+  args.cache_batch_idx = c_tensor(t.cache.cache_batch_idx);
+  args.leftpad_k = c_tensor(t.cache.leftpad_k);
+  args.seqlens_q = c_tensor(t.seqlens_q);
+  args.seqlens_new = c_tensor(t.seqlens_new);
+  args.rotary_cos = c_tensor(t.rotary_cos);
+  args.rotary_sin = c_tensor(t.rotary_sin);
+  args.key_begin = c_tensor(t.key_begin);
+  args.key_end = c_tensor(t.key_end);
+  args.allowed = c_tensor(t.allowed);
+  args.blocks = c_tensor(t.blocks);
+  args.bias = c_tensor(t.bias);
+  args.alibi_slopes = c_tensor(t.alibi_slopes);
+  args.sink_logits = c_tensor(t.sink_logits);
+  return args;
+}
+
 inline strobe_options c_options(const Options& from) {
   strobe_options options;
   strobe_options_init(&options, sizeof options);
@@ -74,6 +102,9 @@ inline strobe_options c_options(const Options& from) {
                             : STROBE_DETERMINISM_BATCH_INVARIANT;
   options.max_seqlen_q = from.max_seqlen_q;
   options.max_seqlen_k = from.max_seqlen_k;
+  options.rotary_dim = from.rotary.dim;
+  options.rotary_base = from.rotary.base;
+  options.rotary_interleaved = from.rotary.interleaved ? 1 : 0;
   return options;
 }
 

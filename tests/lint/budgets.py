@@ -18,6 +18,8 @@ PARAMETERS = 5
 
 # (file, function or ""): (budget it may break, what it is allowed, the reason).
 EXCEPTIONS = {
+    ("include/strobe/strobe.h", ""):
+        ("lines in a file", 480, "all of the C interface is one header, for those who bind it"),
     ("src/reference/forward.cpp", "forward_row"):
         ("parameters", 6, "which row, and where its two results go"),
     ("src/cpu/run_forward.cpp", "forward_workspace_bytes"):

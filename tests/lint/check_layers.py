@@ -23,9 +23,13 @@ MAY_INCLUDE = {
     # Knows nothing of attention: a macro and the number types.
     "src/cpu/simd/": ["cpu/simd/", "semantics/inline.hpp", "strobe/tensor.hpp"],
     # Kernels: one query tile's way over the keys. They know tasks, not who hands them out.
-    "src/cpu/tiles/": ["cpu/tiles/", "cpu/forward_task.hpp", "semantics/", *MEANING],
+    "src/cpu/tiles/": ["cpu/tiles/", "cpu/forward_task.hpp", "cpu/decode_task.hpp", "semantics/",
+                       *MEANING],
     "src/cpu/forward": ["cpu/tiles/", "cpu/forward_task.hpp", "semantics/", *MEANING],
-    "src/cpu/isa/": ["cpu/simd/", "cpu/forward.hpp", "cpu/kernels.hpp"],
+    "src/cpu/decode.hpp": ["cpu/tiles/", "cpu/decode_task.hpp", "semantics/", *MEANING],
+    "src/cpu/decode_call": ["cpu/", "semantics/", *MEANING],
+    "src/cpu/decode_task.hpp": ["cpu/forward_task.hpp", "semantics/", *MEANING],
+    "src/cpu/isa/": ["cpu/simd/", "cpu/decode.hpp", "cpu/forward.hpp", "cpu/kernels.hpp"],
     "src/cpu/": ["cpu/", "semantics/", *MEANING],
     "src/gpu/": ["gpu/", "semantics/", *MEANING],
     "src/plan/": ["plan/", "cpu/", "gpu/", "semantics/", "strobe/"],
@@ -43,10 +47,13 @@ EXCEPTIONS = {
     ("src/cpu/threads.cpp", "strobe/plan.hpp"): "ThreadPool is declared there",
     ("src/cpu/threads.cpp", "api/messages.hpp"): "all messages stand in one table",
     ("src/cpu/run_forward.hpp", "strobe/plan.hpp"): "Parallel again; kernels do not include it",
+    ("src/cpu/decode_call.hpp", "strobe/plan.hpp"): "Parallel again; kernels do not include it",
+    ("src/cpu/run_decode.hpp", "strobe/plan.hpp"): "Parallel again; kernels do not include it",
     ("src/cpu/append.hpp", "strobe/plan.hpp"): "Parallel again",
     ("src/cpu/merge.hpp", "strobe/merge.hpp"): "tensors of any number of parts, uncopied",
     ("src/api/merge.cpp", "cpu/merge.hpp"): "merge() needs no plan: there is one way to do it",
     ("src/api/plan.cpp", "cpu/run_forward.hpp"): "Plan::run hands over to the backend",
+    ("src/api/plan.cpp", "cpu/decode_call.hpp"): "likewise",
 }
 
 # System headers that only these folders may include.

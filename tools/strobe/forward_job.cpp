@@ -153,6 +153,7 @@ ForwardJob::ForwardJob(const InputFiles& files, const std::string& words, const 
   const bool packed = is_packed(in_);
   const Problem asked = Problem::parse_options(
       words, Problem{.dtype = in_.at("q").dtype(), .o_dtype = in_.at("q").dtype()});
+  api::check_op(asked, Op::forward, 0, "strobe run");
   check_storage(asked, in_);
   check_pair_words(asked, in_);
   check_ranks(in_);
