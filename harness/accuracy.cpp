@@ -20,8 +20,10 @@ namespace {
 
 /// Rows of one head that are compared together.
 constexpr std::int64_t kBlock = 64;
-/// Fewer values than this say little of a root mean square.
+/// Fewer values than this say little of a root mean square, and so do fewer rows: the values of one
+/// share the errors of its weights.
 constexpr std::int64_t kLeastForRms = 1000;
+constexpr std::int64_t kLeastRowsForRms = 48;
 
 /// Sums over compared elements, of one block or of many.
 struct Tally {
@@ -200,7 +202,7 @@ void judge(Comparison& c, const Block& total, const ForwardParams& p, Findings& 
   c.o_tolerance =
       kWorstOfMany * o_tolerance(sums * c.standard_o.max_abs, c.largest_o, p.dtype, p.o_dtype);
   c.lse_tolerance = lse_tolerance(c.standard_lse.max_abs, c.largest_lse, p.dtype);
-  if (c.values >= kLeastForRms)
+  if (c.values >= kLeastForRms && c.rows >= kLeastRowsForRms)
     c.rms_tolerance = rms_tolerance(sums * c.standard_o.rel_rms, p.o_dtype);
   findings.add(total.mismatches);
   if (c.o.max_abs > c.o_tolerance) findings.add(too_far(total.o.ours, c.o_tolerance));

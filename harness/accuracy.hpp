@@ -63,9 +63,10 @@ double ulp(double value, DType dtype);
 /// rounded, the problem's dtype, or of o's where that is coarser.
 double o_tolerance(double standard_error, double largest_o, DType dtype, DType o_dtype);
 
-/// For the root mean square, where at least 1000 values are compared: 1.25 x standard + a slack
-/// relative to o: 1 ulp (2^-23, 2^-52) of an f32 or f64 o, a quarter of one (2^-9, 2^-12) of a bf16
-/// or f16 o. Steadier than the largest error, it has teeth where bf16 inputs give f32 outputs.
+/// For the root mean square, where at least 1000 values of 48 rows are compared: 1.25 x standard +
+/// a slack relative to o: 1 ulp (2^-23, 2^-52) of an f32 or f64 o, a quarter of one (2^-9, 2^-12)
+/// of a bf16 or f16 o. Steadier than the largest error, it has teeth where bf16 inputs give f32
+/// outputs.
 double rms_tolerance(double standard_rms, DType o_dtype);
 
 /// error <= 1.25 x standard + 2 ulp of the largest |lse| or 1, plus what an exp of the type's

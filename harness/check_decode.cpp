@@ -31,48 +31,58 @@ struct Expected {
   }
 };
 
-bool within_ulps(double got, double want, double ulps, DType dtype) {
-  return got == want || std::abs(got - want) <= ulps * ulp(want, dtype);
-}
+/// One tensor of the cache beside what it must be.
+struct CachePair {
+  const char* name;
+  const HostTensor& got;
+  const HostTensor& want;
+  double ulps;  ///< that an element may be off
 
-/// One row [dim] of a cache; `at` is its pages or entries, slot and head.
-void compare_row(const HostTensor& got, const HostTensor& want, const Shape& at, double ulps,
-                 Findings& findings, const char* name) {
-  const std::int64_t size = size_of(want.dtype());
-  const std::int64_t first =
-      at[0] * want.strides()[0] + at[1] * want.strides()[1] + at[2] * want.strides()[2];
-  const std::int64_t dim = want.shape()[3];
-  if (dim == 0 || std::memcmp(got.data() + first * size, want.data() + first * size,
-                              static_cast<std::size_t>(dim * size)) == 0)
-    return;
-  for (std::int64_t d = 0; d < dim; ++d) {
-    const double ours = got.get({at[0], at[1], at[2], d});
-    const double theirs = want.get({at[0], at[1], at[2], d});
-    if ((std::isnan(ours) && std::isnan(theirs)) || within_ulps(ours, theirs, ulps, want.dtype()))
-      continue;
+  bool same_row(const Shape& at) const {
+    const Shape& strides = want.strides();
+    const std::int64_t size = size_of(want.dtype());
+    const std::int64_t first =
+        (at[0] * strides[0] + at[1] * strides[1] + at[2] * strides[2]) * size;
+    return std::memcmp(got.data() + first, want.data() + first,
+                       static_cast<std::size_t>(want.shape()[3] * size)) == 0;
+  }
+  bool same_element(const Shape& at) const {
+    const double ours = got.get(at), theirs = want.get(at);
+    if (std::isnan(ours) || std::isnan(theirs)) return std::isnan(ours) && std::isnan(theirs);
+    return ours == theirs || std::abs(ours - theirs) <= ulps * ulp(theirs, want.dtype());
+  }
+};
+
+/// Head `head` of a slot; `place` is its page or entry.
+void compare_row(const CachePair& pair, std::int64_t place, std::int64_t slot, std::int64_t head,
+                 Findings& findings) {
+  if (pair.same_row({place, slot, head, 0})) return;
+  for (std::int64_t d = 0; d < pair.want.shape()[3]; ++d) {
+    const Shape at{place, slot, head, d};
+    if (pair.same_element(at)) continue;
     findings.add_made([&] {
-      return fmt::format("{}[{}, {}, {}, {}] is {:.9g} and must be {:.9g}", name, at[0], at[1],
-                         at[2], d, ours, theirs);
+      return fmt::format("{}{} is {:.9g} and must be {:.9g}", pair.name, to_string(at),
+                         pair.got.get(at), pair.want.get(at));
     });
   }
 }
 
-void compare_cache(const HostTensor& got, const HostTensor& want, double ulps, Findings& findings,
-                   const char* name) {
-  const Shape& shape = want.shape();
-  for (std::int64_t outer = 0; outer < shape[0]; ++outer)
-    for (std::int64_t row = 0; row < shape[1]; ++row)
+void compare_cache(const CachePair& pair, Findings& findings) {
+  const Shape& shape = pair.want.shape();
+  for (std::int64_t place = 0; place < shape[0]; ++place)
+    for (std::int64_t slot = 0; slot < shape[1]; ++slot)
       for (std::int64_t head = 0; head < shape[2]; ++head)
-        compare_row(got, want, {outer, row, head}, ulps, findings, name);
+        compare_row(pair, place, slot, head, findings);
 }
 
-/// The key that an angle turned may round the other way: cos and sin have an ulp of f64 to choose.
+/// A key that was turned may round the other way: libraries differ in the last bit of cos and sin.
 double ulps_of_keys(const Problem& problem) { return problem.rotary.dim > 0 ? 1.0 : 0.0; }
 
 }  // namespace
 
 CheckResult check_decode(const Problem& problem, const Draw& draw, const PlanOptions& options,
                          const std::function<void(double)>& progress) {
+  api::check_op(problem, options.op, options.splits, "strobe::harness::check_decode");
   CheckResult result{.problem = problem, .draw = draw, .options = options};
   TensorMap in = drawn_decode_tensors(problem, draw);
   TensorMap out = output_tensors(problem, in);
@@ -88,8 +98,8 @@ CheckResult check_decode(const Problem& problem, const Draw& draw, const PlanOpt
   result.comparison = compare_forward(reference::turned_params(p, turned), team_of(pool),
                                       {.seed = draw.seed, .progress = progress});
   Findings cache;
-  compare_cache(in.at("k_cache"), expected.k_cache, ulps_of_keys(problem), cache, "k_cache");
-  compare_cache(in.at("v_cache"), expected.v_cache, 0.0, cache, "v_cache");
+  compare_cache({"k_cache", in.at("k_cache"), expected.k_cache, ulps_of_keys(problem)}, cache);
+  compare_cache({"v_cache", in.at("v_cache"), expected.v_cache, 0.0}, cache);
   for (std::string& line : cache.lines()) result.comparison.failures.push_back(std::move(line));
   return result;
 }

@@ -13,7 +13,7 @@ from tool import MINILM, ROOT, ToolTest
 PROVOKED = {
     "command-line": ["walk"],
     "op-unknown": ["bench", "h1 q8 d8", "--op", "sideways"],
-    "op-later": ["bench", "h1 q8 d8", "--op", "decode"],
+    "op-later": ["bench", "h1 q8 d8", "--op", "backward"],
     "threads-range": ["check", "h1 q8 d8", "--threads", "9999"],
     "values-unknown": ["check", "h1 q8 d8", "--values", "steep"],
     "output-place": ["bench", "h1 q8 d8", "--json", "{}/none/bench.json"],
@@ -38,6 +38,7 @@ PROVOKED = {
     "bench-cases": ["bench"],
     "bench-suite": ["bench", "--suite", "even"],
     "bench-compare": ["bench", "h1 q8 d8", "--compare", "torch"],
+    "bench-pages": ["bench", "h1 q1 k40 d8 page=16", "--op", "decode", "--compare", "standard"],
     "memory-size": ["explain", "h1 q8 d8", "--memory", "lots"],
     "memory-case": ["check", "b64 h128 q4194304 d256"],
 }
