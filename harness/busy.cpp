@@ -38,8 +38,18 @@ Parallel BusyMeter::parallel() {
           .context = this};
 }
 
+void BusyMeter::run(const std::function<void()>& work) {
+  const int bodies = bodies_;
+  const double begin = wall_seconds();
+  const double cpu_begin = thread_cpu_seconds();
+  work();
+  if (bodies == bodies_) add(thread_cpu_seconds() - cpu_begin);
+  wall_ += wall_seconds() - begin;
+}
+
 void BusyMeter::add(double seconds) {
   const std::lock_guard lock(mutex_);
+  ++bodies_;
   const auto id = std::this_thread::get_id();
   const auto end = workers_.begin() + static_cast<std::ptrdiff_t>(used_);
   auto worker = std::find_if(workers_.begin(), end, [id](const Worker& w) { return w.id == id; });

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -19,10 +20,11 @@ class BusyMeter {
 
   /// The team's Parallel, metered; valid as long as the meter.
   Parallel parallel();
-  /// Wall time of what is metered, of which bodies take a part.
-  void add_wall(double seconds) { wall_ += seconds; }
-  /// CPU time of each thread inside bodies by the wall time added, greatest first; 0 for threads
-  /// that ran none. Never more than the team has.
+  /// Runs the work that may use parallel(), and counts its wall time. Where it uses none, the
+  /// calling thread has done it all.
+  void run(const std::function<void()>& work);
+  /// CPU time of each thread inside bodies by the wall time of all runs, greatest first; 0 for
+  /// threads that ran none. Waiting for others is no part of a body.
   std::vector<double> shares() const;
 
  private:
@@ -39,6 +41,7 @@ class BusyMeter {
   std::vector<Worker> workers_{};
   std::size_t used_ = 0;
   double wall_ = 0.0;
+  int bodies_ = 0;  ///< that ran
 };
 
 }  // namespace strobe::harness

@@ -10,7 +10,6 @@
 #include "harness/random_cache.hpp"
 #include "harness/random_tensors.hpp"
 #include "harness/tensor_map.hpp"
-#include "harness/timing.hpp"
 #include "plan/heuristics.hpp"
 #include "plan/registry.hpp"
 
@@ -74,9 +73,7 @@ class DecodeBench : public BenchJob {
 
   void run() override {
     const DecodeTensors tensors = next_call();
-    const double begin = harness::wall_seconds();
-    own_runner().run(tensors);
-    meter_.add_wall(harness::wall_seconds() - begin);
+    meter_.run([&] { own_runner().run(tensors); });
   }
   Buffers buffers() override;
   ForwardParams params() const override { return api::decode_params(tensors_, problem_).attention; }

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "api/validate.hpp"
 #include "command.hpp"
 #include "fitting.hpp"
 #include "harness/accuracy.hpp"
@@ -72,6 +73,8 @@ int check(const CheckOptions& options) {
   const PlanOptions plan = options.where.plan_options();
   const harness::Draw draw(options.seed, read_values(options.values));
   const std::vector<Problem> problems = parse_cases(options.cases);
+  for (const Problem& problem : problems)
+    api::check_op(problem, plan.op, plan.splits, "strobe check");
   Progress progress(static_cast<int>(problems.size()));
   int failed = 0;
   for (const Problem& problem : problems) {

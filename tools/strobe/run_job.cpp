@@ -4,7 +4,7 @@
 
 #include <fmt/core.h>
 
-#include <array>
+#include <cstdint>
 #include <limits>
 #include <string_view>
 #include <utility>
@@ -34,8 +34,14 @@ Options options_of(const Problem& asked) {
 }
 
 Problem RunJob::read_words(const std::string& words) {
-  const DType type = in_.at("q").dtype();
-  const Problem asked = Problem::parse_options(words, Problem{.dtype = type, .o_dtype = type});
+  const harness::HostTensor& q = in_.at("q");
+  const auto parse = [&](int row_axis) {
+    const std::int64_t rows = row_axis < q.rank() ? q.shape()[row_axis] : 0;  // what append means
+    return Problem::parse_options(
+        words, Problem{.seqlen_q = rows, .dtype = q.dtype(), .o_dtype = q.dtype()});
+  };
+  Problem asked = parse(1);
+  if (asked.layout == Layout::bhsd) asked = parse(2);
   // Of blocks=, the library asks for the tensor.
   for (const TensorWord& word :
        {TensorWord{"alibi", asked.alibi, "alibi_slopes", "alibi_slopes"},
