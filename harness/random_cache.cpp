@@ -172,23 +172,24 @@ Problem without_cache(Problem problem) {
   return problem;
 }
 
-TensorMap in_cache(const Problem& p, std::uint64_t seed, TensorMap in) {
+TensorMap in_cache(const Problem& problem, std::uint64_t seed, TensorMap forward) {
+  TensorMap in = std::move(forward);
   const bool differ = in.contains("seqlens_k");
-  const std::vector<Filled> filled = draw_filled(p, seed, in);
+  const std::vector<Filled> filled = draw_filled(problem, seed, in);
   in.erase("seqlens_k");
-  CacheSize size{p.batch, p.seqlen_k};
-  if (p.page_size > 0) {
-    size = {add_page_table(p, seed, filled, in), p.page_size};
-  } else if (p.cache_batch_idx) {
+  CacheSize size{problem.batch, problem.seqlen_k};
+  if (problem.page_size > 0) {
+    size = {add_page_table(problem, seed, filled, in), problem.page_size};
+  } else if (problem.cache_batch_idx) {
     size.outer += kSpareEntries;
-    add_batch_idx(p, seed, in);
+    add_batch_idx(problem, seed, in);
   }
-  distribute(p, filled, size, "k", in);
-  distribute(p, filled, size, "v", in);
+  distribute(problem, filled, size, "k", in);
+  distribute(problem, filled, size, "v", in);
   in.emplace("cache_seqlens", counts(filled, [](const Filled& f) { return f.before(); }));
-  if (differ && p.seqlen_new > 0)
+  if (differ && problem.seqlen_new > 0)
     in.emplace("seqlens_new", counts(filled, [](const Filled& f) { return f.added; }));
-  if (p.leftpad_k)
+  if (problem.leftpad_k)
     in.emplace("leftpad_k", counts(filled, [](const Filled& f) { return f.leftpad; }));
   return in;
 }
