@@ -35,7 +35,8 @@ def cell(row):
     """Time and share of the limit; nothing where it was not measured."""
     if row is None:
         return ""
-    return f"{milliseconds(row['seconds_median'])}, {share(row['fraction_of_limit'])}{disturbed(row)}"
+    time = milliseconds(row["seconds_median"])
+    return f"{time}, {share(row['fraction_of_limit'])}{disturbed(row)}"
 
 
 def step_table(data):

@@ -141,6 +141,8 @@ std::vector<std::string> caches() {
 
 /// Masks and scores, alone and together.
 std::vector<std::string> options() {
+  const std::string all =
+      " softcap=3 alibi bias=1,h,q,k allowed=b,1,q,k intervals blocks=2/16 sink_logits seqlens";
   return {
       "h8/2 q1 k300 d64 causal",
       "h8/2 q4 k300 d64 causal align=top_left",
@@ -170,14 +172,11 @@ std::vector<std::string> options() {
       "h8/2 q1 k2500 d16 blocks=1/1000",
       "b2 h8/2 q1 k300 d64 sink_logits",
       "b2 h8/2 q3 k300 d64 bf16 sink_logits causal append",
-      "b4 h8/2 q3 k333 d40 causal softcap=3 alibi bias=1,h,q,k allowed=b,1,q,k intervals "
-      "blocks=2/16 sink_logits seqlens page=16 append rotary=40 leftpad",
-      "b4 h8/2 q3 k333 d40 bf16 window=50,0 sink_tokens=3 softcap=3 alibi bias=1,h,q,k:f32 "
-      "allowed=b,1,q,k blocks=2/16 sink_logits seqlens append=7 leftpad batch_idx layout=bhsd",
-      "b4 h8/2 q3 k333 d40 f64 causal softcap=3 alibi bias=1,h,q,k allowed=b,1,q,k intervals "
-      "blocks=2/16 sink_logits seqlens page=1 append rotary=20,interleaved",
-      "b4 h8/2 q3 k333 d40 f16 causal softcap=3 alibi bias=1,h,q,k allowed=b,1,q,k intervals "
-      "blocks=2/16 sink_logits seqlens page=100 o=f32 determinism=run_to_run",
+      "b4 h8/2 q3 k333 d40 causal page=16 append rotary=40 leftpad" + all,
+      "b4 h8/2 q3 k333 d40 bf16 causal append=7 leftpad batch_idx layout=bhsd" + all,
+      "b4 h8/2 q3 k333 d40 bf16 window=50,0 sink_tokens=3 page=7" + all,
+      "b4 h8/2 q3 k333 d40 f64 causal page=1 append rotary=20,interleaved" + all,
+      "b4 h8/2 q3 k333 d40 f16 causal page=100 o=f32 determinism=run_to_run" + all,
   };
 }
 
