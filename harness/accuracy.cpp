@@ -20,19 +20,10 @@ namespace {
 
 /// Rows of one head that are compared together.
 constexpr std::int64_t kBlock = 64;
-/// Fewer values than this say little of a root mean square.
+/// Fewer values than this say little of a root mean square, and so do fewer rows: the values of one
+/// share the errors of its weights.
 constexpr std::int64_t kLeastForRms = 1000;
-
-/// The distance of neighbouring numbers of this type just above `value`.
-double ulp(double value, DType dtype) {
-  if (value == 0.0 || !std::isfinite(value)) return 0.0;
-  switch (dtype) {
-    case DType::f64: return std::ldexp(1.0, std::ilogb(value) - 52);
-    case DType::bf16: return std::ldexp(1.0, std::ilogb(value) - 7);
-    case DType::f16: return std::ldexp(1.0, std::max(std::ilogb(value), -14) - 10);
-    default: return std::ldexp(1.0, std::ilogb(value) - 23);
-  }
-}
+constexpr std::int64_t kLeastRowsForRms = 48;
 
 /// Sums over compared elements, of one block or of many.
 struct Tally {
@@ -211,7 +202,7 @@ void judge(Comparison& c, const Block& total, const ForwardParams& p, Findings& 
   c.o_tolerance =
       kWorstOfMany * o_tolerance(sums * c.standard_o.max_abs, c.largest_o, p.dtype, p.o_dtype);
   c.lse_tolerance = lse_tolerance(c.standard_lse.max_abs, c.largest_lse, p.dtype);
-  if (c.values >= kLeastForRms)
+  if (c.values >= kLeastForRms && c.rows >= kLeastRowsForRms)
     c.rms_tolerance = rms_tolerance(sums * c.standard_o.rel_rms, p.o_dtype);
   findings.add(total.mismatches);
   if (c.o.max_abs > c.o_tolerance) findings.add(too_far(total.o.ours, c.o_tolerance));
@@ -225,6 +216,16 @@ void judge(Comparison& c, const Block& total, const ForwardParams& p, Findings& 
 }
 
 }  // namespace
+
+double ulp(double value, DType dtype) {
+  if (value == 0.0 || !std::isfinite(value)) return 0.0;
+  switch (dtype) {
+    case DType::f64: return std::ldexp(1.0, std::ilogb(value) - 52);
+    case DType::bf16: return std::ldexp(1.0, std::ilogb(value) - 7);
+    case DType::f16: return std::ldexp(1.0, std::max(std::ilogb(value), -14) - 10);
+    default: return std::ldexp(1.0, std::ilogb(value) - 23);
+  }
+}
 
 double o_tolerance(double standard_error, double largest_o, DType dtype, DType o_dtype) {
   return 1.25 * standard_error + 2.0 * std::max(ulp(largest_o, dtype), ulp(largest_o, o_dtype));

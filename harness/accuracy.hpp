@@ -11,6 +11,7 @@
 #include "harness/team.hpp"
 #include "semantics/forward_params.hpp"
 #include "strobe/attention.hpp"
+#include "strobe/plan.hpp"
 #include "strobe/problem.hpp"
 
 namespace strobe::harness {
@@ -55,13 +56,17 @@ struct Comparison {
   std::string to_string() const;
 };
 
+/// The distance of neighbouring numbers of this type just above `value`.
+double ulp(double value, DType dtype);
+
 /// error <= 1.25 x standard + 2 ulp of the largest |o|. An ulp is that of the type to which P is
 /// rounded, the problem's dtype, or of o's where that is coarser.
 double o_tolerance(double standard_error, double largest_o, DType dtype, DType o_dtype);
 
-/// For the root mean square, where at least 1000 values are compared: 1.25 x standard + a slack
-/// relative to o: 1 ulp (2^-23, 2^-52) of an f32 or f64 o, a quarter of one (2^-9, 2^-12) of a bf16
-/// or f16 o. Steadier than the largest error, it has teeth where bf16 inputs give f32 outputs.
+/// For the root mean square, where at least 1000 values of 48 rows are compared: 1.25 x standard +
+/// a slack relative to o: 1 ulp (2^-23, 2^-52) of an f32 or f64 o, a quarter of one (2^-9, 2^-12)
+/// of a bf16 or f16 o. Steadier than the largest error, it has teeth where bf16 inputs give f32
+/// outputs.
 double rms_tolerance(double standard_rms, DType o_dtype);
 
 /// error <= 1.25 x standard + 2 ulp of the largest |lse| or 1, plus what an exp of the type's
@@ -93,9 +98,8 @@ std::vector<Place> sampled_rows(const ForwardParams& p, std::uint64_t seed);
 struct CheckResult {
   Problem problem{};
   Draw draw{0};
-  std::string backend{};  ///< as asked for
+  PlanOptions options{};  ///< as asked for, but for the threads that there are
   std::string kernel{};   ///< that ran
-  int threads = 1;
   Comparison comparison{};
 
   bool passed() const { return comparison.passed(); }
@@ -110,9 +114,22 @@ struct CheckResult {
 CheckResult check_forward(const Problem& problem, const Draw& draw, const std::string& backend,
                           int threads, const std::function<void(double)>& progress = {});
 
+/// The same for decode, `options` a plan's with op decode. What was appended must be what the
+/// reference appends, to the bit or, where keys were turned, to an ulp; all else in the cache must
+/// be as it was.
+CheckResult check_decode(const Problem& problem, const Draw& draw, const PlanOptions& options,
+                         const std::function<void(double)>& progress = {});
+
 /// Runs one forward pass as the tool does: "reference" in float64, all else through a Plan with a
 /// pool of `threads`. Returns the kernel's name. `tensors` must pose `problem`.
 std::string run_forward(const Problem& problem, const ForwardTensors& tensors,
                         const std::string& backend, int threads);
+
+/// The same for decode; the cache is appended to where new keys are given.
+std::string run_decode(const Problem& problem, const DecodeTensors& tensors,
+                       const PlanOptions& options);
+
+/// The float64 reference on every head, each by one thread of the team.
+void run_reference(const ForwardParams& p, const Team& team);
 
 }  // namespace strobe::harness

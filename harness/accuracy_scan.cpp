@@ -89,14 +89,26 @@ void scan_head(const ForwardParams& p, std::int64_t batch, std::int64_t head, bo
   }
 }
 
-/// Whether rows [0, n) of a head, `dim` elements each, are finite.
-bool finite_rows(const Array& array, std::int64_t first, std::int64_t stride, std::int64_t n,
-                 std::int64_t dim) {
-  for (std::int64_t row = 0; row < n; ++row) {
-    for (std::int64_t d = 0; d < dim; ++d) {
-      if (!std::isfinite(load_element(array.data, array.dtype, first + row * stride + d)))
-        return false;
-    }
+bool finite_row(const Array& array, std::int64_t first, std::int64_t dim) {
+  for (std::int64_t d = 0; d < dim; ++d)
+    if (!std::isfinite(load_element(array.data, array.dtype, first + d))) return false;
+  return true;
+}
+
+bool finite_queries(const ForwardParams& p, const Sequence& s, std::int64_t head) {
+  for (std::int64_t row = 0; row < s.lengths.q; ++row) {
+    const std::int64_t first = p.q_strides.offset(s.batch, s.first_q + row, head);
+    if (!finite_row({p.q, p.dtype}, first, p.head_dim)) return false;
+  }
+  return true;
+}
+
+bool finite_keys(const ForwardParams& p, const Sequence& s, std::int64_t kv_head) {
+  for (std::int64_t key = s.leftpad; key < s.lengths.k; ++key) {
+    const std::int64_t k = key_offset(p, s, p.k_strides, key, kv_head);
+    const std::int64_t v = key_offset(p, s, p.v_strides, key, kv_head);
+    if (!finite_row({p.k, p.dtype}, k, p.head_dim) || !finite_row({p.v, p.dtype}, v, p.head_dim_v))
+      return false;
   }
   return true;
 }
@@ -106,19 +118,9 @@ bool finite_inputs(const ForwardParams& p, const Team& team) {
   for_each_task(team, p.batch * p.num_heads, [&](std::int64_t task, int) {
     const Sequence s = sequence(p, task / p.num_heads);
     const std::int64_t head = task % p.num_heads;
-    const auto check = [&](const void* data, const Strides& strides, std::int64_t first,
-                           std::int64_t of_head) {
-      return std::pair{Array{data, p.dtype}, strides.offset(s.batch, first, of_head)};
-    };
-    const auto [q, q_first] = check(p.q, p.q_strides, s.first_q, head);
-    bool all = finite_rows(q, q_first, p.q_strides.row, s.lengths.q, p.head_dim);
     const std::int64_t group = p.num_heads / p.num_heads_kv;
-    if (head % group == 0) {
-      const auto [k, k_first] = check(p.k, p.k_strides, s.first_k, head / group);
-      const auto [v, v_first] = check(p.v, p.v_strides, s.first_k, head / group);
-      all = all && finite_rows(k, k_first, p.k_strides.row, s.lengths.k, p.head_dim) &&
-            finite_rows(v, v_first, p.v_strides.row, s.lengths.k, p.head_dim_v);
-    }
+    const bool all =
+        finite_queries(p, s, head) && (head % group != 0 || finite_keys(p, s, head / group));
     if (!all) finite = false;
   });
   return finite;

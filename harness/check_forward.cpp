@@ -1,4 +1,4 @@
-// A case run and checked: the tool's `check` and the conformance tests.
+// A case run, and forward checked: the tool's `check` and the conformance tests.
 // SPDX-License-Identifier: Apache-2.0
 #include <cstddef>
 #include <type_traits>
@@ -10,22 +10,28 @@
 #include "harness/accuracy.hpp"
 #include "harness/random_tensors.hpp"
 #include "harness/tensor_map.hpp"
+#include "reference/decode.hpp"
 #include "reference/forward.hpp"
 
 namespace strobe::harness {
 namespace {
-
-void run_reference(const ForwardParams& p, const Team& team) {
-  for_each_task(team, p.batch * p.num_heads, [&](std::int64_t task, int) {
-    reference::forward_head(p, task / p.num_heads, task % p.num_heads);
-  });
-}
 
 std::string row_of(const char* name, const Errors& ours, const Errors& standard,
                    const std::string& allowed, const std::string& rms_allowed) {
   return fmt::format("  {:<4} {:>11.3g} {:>11.3g} {:>11} {:>13.3g} {:>11.3g} {:>11}\n", name,
                      ours.max_abs, standard.max_abs, allowed, ours.rel_rms, standard.rel_rms,
                      rms_allowed);
+}
+
+/// Runs a plan on a pool of its threads. Returns the kernel's name.
+template <class Tensors>
+std::string run_plan(const Problem& problem, const Tensors& tensors, PlanOptions options,
+                     ThreadPool& pool) {
+  options.threads = pool.size();
+  const Plan plan(problem, options);
+  std::vector<std::byte> workspace(plan.workspace_bytes());
+  plan.run(tensors, {.parallel = pool.parallel(), .workspace = workspace});
+  return plan.kernel();
 }
 
 }  // namespace
@@ -49,20 +55,28 @@ std::string Comparison::to_string() const {
 
 std::string CheckResult::command() const {
   std::string text = fmt::format("strobe check \"{}\"", problem.to_string());
-  if (!backend.empty()) text += " --backend " + backend;
+  if (options.op == Op::decode) text += " --op decode";
+  if (options.splits > 0) text += fmt::format(" --splits {}", options.splits);
+  if (!options.backend.empty()) text += " --backend " + options.backend;
   if (draw.values != Values::normal) text += fmt::format(" --values {}", name_of(draw.values));
-  return text + fmt::format(" --seed {} --threads {}", draw.seed, threads);
+  return text + fmt::format(" --seed {} --threads {}", draw.seed, options.threads);
 }
 
 std::string CheckResult::to_string() const {
   const std::string kind =
       draw.values == Values::normal ? "" : fmt::format("values {}, ", name_of(draw.values));
   std::string text = fmt::format("{}: {} ({}, {} {}, {}seed {})\n", problem.to_string(),
-                                 passed() ? "passed" : "FAILED", kernel, threads,
-                                 threads == 1 ? "thread" : "threads", kind, draw.seed) +
+                                 passed() ? "passed" : "FAILED", kernel, options.threads,
+                                 options.threads == 1 ? "thread" : "threads", kind, draw.seed) +
                      comparison.to_string();
   if (!passed()) text += "  reproduce: " + command() + "\n";
   return text;
+}
+
+void run_reference(const ForwardParams& p, const Team& team) {
+  for_each_task(team, p.batch * p.num_heads, [&](std::int64_t task, int) {
+    reference::forward_head(p, task / p.num_heads, task % p.num_heads);
+  });
 }
 
 std::string run_forward(const Problem& problem, const ForwardTensors& tensors,
@@ -73,21 +87,32 @@ std::string run_forward(const Problem& problem, const ForwardTensors& tensors,
     run_reference(api::reference_params(tensors, problem), team_of(pool));
     return "reference";
   }
-  const Plan plan(problem, {.threads = pool.size(), .backend = backend});
-  std::vector<std::byte> workspace(plan.workspace_bytes());
-  plan.run(tensors, {.parallel = pool.parallel(), .workspace = workspace});
-  return plan.kernel();
+  return run_plan(problem, tensors, {.backend = backend}, pool);
+}
+
+std::string run_decode(const Problem& problem, const DecodeTensors& tensors,
+                       const PlanOptions& options) {
+  ThreadPool pool(options.threads);
+  if (options.backend == "reference") {
+    api::check_planned(tensors, problem, "strobe::harness::run_decode");
+    const DecodeParams p = api::decode_reference_params(tensors, problem);
+    reference::append(p);
+    const std::vector<std::byte> turned = reference::turn_queries(p);
+    run_reference(reference::turned_params(p, turned), team_of(pool));
+    return "reference";
+  }
+  return run_plan(problem, tensors, options, pool);
 }
 
 CheckResult check_forward(const Problem& problem, const Draw& draw, const std::string& backend,
                           int threads, const std::function<void(double)>& progress) {
-  CheckResult result{.problem = problem, .draw = draw, .backend = backend};
+  CheckResult result{.problem = problem, .draw = draw, .options = {.backend = backend}};
   TensorMap inputs = drawn_tensors(problem, draw);
   TensorMap outputs = output_tensors(problem, inputs);
   const ForwardTensors tensors = forward_tensors(inputs, outputs);
   result.kernel = run_forward(problem, tensors, backend, threads);
   ThreadPool pool(threads);
-  result.threads = pool.size();
+  result.options.threads = pool.size();
   result.comparison = compare_forward(api::reference_params(tensors, problem), team_of(pool),
                                       {.seed = draw.seed, .progress = progress});
   return result;

@@ -68,9 +68,9 @@ void make_denormal(const Problem& problem, TensorMap& in) {
               [tiny](std::int64_t row, double x) { return row % 3 == 0 ? 0.1 * tiny * x : x; });
 }
 
-/// p v is summed unnormalised: 256 seqlen_k |v| must stay finite.
+/// p v is summed unnormalised: 256 seqlen_k |v| must stay finite, and o in its type.
 void make_largest(const Problem& problem, TensorMap& in) {
-  const double greatest = problem.dtype == DType::f64 ? 1.7e308 : 3.4e38;
+  const double greatest = problem.o_dtype == DType::f64 ? 1.7e308 : 3.4e38;
   const double summed = greatest / (256.0 * static_cast<double>(problem.seqlen_k));
   const double largest = (problem.dtype == DType::f16 ? 65504.0 : summed) / 5.0;
   change_each(in.at("v"), [largest](std::int64_t, double x) { return largest * std::min(x, 5.0); });

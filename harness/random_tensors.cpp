@@ -17,32 +17,10 @@
 #include <vector>
 
 #include "api/messages.hpp"
+#include "harness/draws.hpp"
 
 namespace strobe::harness {
 namespace {
-
-constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15u;
-
-std::uint64_t mix(std::uint64_t x) {
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-  return x ^ (x >> 31);
-}
-
-std::uint64_t next(std::uint64_t stream, std::uint64_t index) {
-  return mix(stream + (index + 1) * kGolden);
-}
-
-/// FNV-1a, 64 bits.
-std::uint64_t name_hash(std::string_view name) {
-  std::uint64_t hash = 0xcbf29ce484222325u;
-  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
-  return hash;
-}
-
-std::uint64_t named_stream(std::uint64_t seed, std::string_view name) {
-  return next(mix(seed), name_hash(name));
-}
 
 /// ln(x) for normal x > 0: x = 2^e m with m in [sqrt(1/2), sqrt(2)), and ln(m) =
 /// 2 atanh((m - 1) / (m + 1)) as a series, whose first dropped term is below 2^-28 of the sum.
@@ -166,9 +144,8 @@ HostTensor draw_lengths(std::int64_t batch, std::int64_t longest, std::uint64_t 
                     longest, kMost));
   HostTensor lengths(DType::i32, {batch});
   for (std::int64_t b = 0; b < batch; ++b) {
-    const std::uint64_t draw = next(stream, static_cast<std::uint64_t>(b)) >> 32;
-    const std::uint64_t even = (draw * static_cast<std::uint64_t>(longest + 1)) >> 32;
-    lengths.as<std::int32_t>()[b] = static_cast<std::int32_t>(b == 0 ? longest : even);
+    const std::int64_t length = b == 0 ? longest : draw_to(stream, b, longest);
+    lengths.as<std::int32_t>()[b] = static_cast<std::int32_t>(length);
   }
   return lengths;
 }
@@ -258,9 +235,8 @@ void add_intervals(const Problem& p, std::uint64_t seed, TensorMap& tensors) {
   HostTensor begin(DType::i32, shape), end(DType::i32, shape);
   std::int64_t row = 0;
   fill_rows(begin, named_stream(seed, "intervals"), [&](std::uint64_t stream, std::byte*) {
-    const auto draw = [&](std::uint64_t index) {
-      const std::uint64_t keys = static_cast<std::uint64_t>(p.seqlen_k) + 1;
-      return static_cast<std::int32_t>(((next(stream, index) >> 32) * keys) >> 32);
+    const auto draw = [&](std::int64_t index) {
+      return static_cast<std::int32_t>(draw_to(stream, index, p.seqlen_k));
     };
     const auto [least, most] = std::minmax({draw(0), draw(1)});
     const bool full = p.intervals == Intervals::full;

@@ -107,14 +107,10 @@ Head<Real> head_of(const ForwardParams& p, std::int64_t task, Scratch& memory) {
   h.head = task % p.num_heads;
   const Sequence& s = h.sequence;
   const std::int64_t kv = p.kv_head(h.head);
-  const auto rows = [&](const void* data, const Strides& strides, std::int64_t first,
-                        std::int64_t head) {
-    return Rows{data, p.dtype, strides.offset(s.batch, first, head), strides.row, p.head_dim};
-  };
-  h.q_rows = rows(p.q, p.q_strides, s.first_q, h.head);
-  h.k_rows = rows(p.k, p.k_strides, s.first_k, kv);
-  h.v_rows = rows(p.v, p.v_strides, s.first_k, kv);
-  h.v_rows.dim = p.head_dim_v;
+  h.q_rows = {p.q, p.dtype, p.q_strides.offset(s.batch, s.first_q, h.head), p.q_strides.row,
+              p.head_dim};
+  h.k_rows = {p.k, p.dtype, key_offset(p, s, p.k_strides, 0, kv), p.k_strides.row, p.head_dim};
+  h.v_rows = {p.v, p.dtype, key_offset(p, s, p.v_strides, 0, kv), p.v_strides.row, p.head_dim_v};
   h.q = matrix_of<Real>(h.q_rows, memory.q);
   h.k = matrix_of<Real>(h.k_rows, memory.k);
   h.v = matrix_of<Real>(h.v_rows, memory.v);

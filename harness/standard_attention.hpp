@@ -23,6 +23,8 @@ namespace strobe::harness {
 /// three steps by rows. BLAS itself is single-threaded: OpenBLAS's own threads were slower at
 /// every attention shape tried (notes in the source).
 ///
+/// Keys may lie in a contiguous cache, not in pages.
+///
 /// Masked scores are computed, as in frameworks, but softmax visits only what a row sees. A
 /// non-finite v under the mask reaches the row (0 * NaN), also as in frameworks.
 class StandardAttention {

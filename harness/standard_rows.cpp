@@ -43,13 +43,26 @@ struct Gathered {
   }
 };
 
-/// The gathered keys' rows of k or v, contiguous.
+/// k or v of one head of a sequence.
+struct KeyRows {
+  const void* data;
+  const Strides& strides;
+  std::int64_t kv_head;
+  std::int64_t dim;
+};
+
+/// The gathered keys' rows, contiguous, wherever each lies.
 template <class Real>
-std::vector<Real> gather(const Rows& from, const Gathered& seen) {
-  std::vector<Real> to(static_cast<std::size_t>(seen.count() * from.dim));
-  widen_rows(from, seen.keys.sinks, to.data());
-  widen_rows(from, seen.keys.window, to.data() + seen.keys.sinks.size() * from.dim);
-  return to;
+std::vector<Real> gather(const ForwardParams& p, const Sequence& s, const KeyRows& from,
+                         const Gathered& seen) {
+  std::vector<Real> rows(static_cast<std::size_t>(seen.count() * from.dim));
+  Real* to = rows.data();
+  for (const Range& keys : {seen.keys.sinks, seen.keys.window})
+    for (std::int64_t key = keys.begin; key < keys.end; ++key, to += from.dim) {
+      const std::int64_t first = key_offset(p, s, from.strides, key, from.kv_head);
+      widen_rows({from.data, p.dtype, first, 0, from.dim}, {0, 1}, to);
+    }
+  return rows;
 }
 
 /// o and lse of the rows, in Real.
@@ -79,12 +92,8 @@ RowsResult<Real> rows_in(const ForwardParams& p, const StandardRows& which) {
   const std::int64_t first_q = p.q_strides.offset(s.batch, s.first_q + which.first, which.head);
   std::vector<Real> q(static_cast<std::size_t>(rows * p.head_dim));
   widen_rows({p.q, p.dtype, first_q, p.q_strides.row, p.head_dim}, {0, rows}, q.data());
-  const std::vector<Real> k = gather<Real>(
-      {p.k, p.dtype, p.k_strides.offset(s.batch, s.first_k, kv), p.k_strides.row, p.head_dim},
-      seen);
-  const std::vector<Real> v = gather<Real>(
-      {p.v, p.dtype, p.v_strides.offset(s.batch, s.first_k, kv), p.v_strides.row, p.head_dim_v},
-      seen);
+  const std::vector<Real> k = gather<Real>(p, s, {p.k, p.k_strides, kv, p.head_dim}, seen);
+  const std::vector<Real> v = gather<Real>(p, s, {p.v, p.v_strides, kv, p.head_dim_v}, seen);
 
   std::vector<Real> scores(static_cast<std::size_t>(rows * n));
   std::vector<Real> k_transposed(k.size());

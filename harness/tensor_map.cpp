@@ -1,4 +1,4 @@
-// Tensors by name: which names there are, and which of them a forward call takes.
+// Tensors by name: which names there are, and which of them a call takes.
 // SPDX-License-Identifier: Apache-2.0
 #include "harness/tensor_map.hpp"
 
@@ -28,6 +28,7 @@ constexpr std::string_view kNames[] = {"q",
                                        "cu_seqlens_q",
                                        "seqlens_q",
                                        "seqlens_k",
+                                       "seqlens_new",
                                        "k_cache",
                                        "v_cache",
                                        "k_scale",
@@ -54,9 +55,6 @@ constexpr std::string_view kNames[] = {"q",
                                        "dalibi_slopes",
                                        "dropout_state"};
 
-/// Inputs that change what forward computes and that no kernel of this build takes.
-constexpr std::string_view kNotYet[] = {"leftpad_k"};
-
 ConstTensorView find(const TensorMap& tensors, const char* name) {
   const auto found = tensors.find(name);
   return found == tensors.end() ? ConstTensorView{} : found->second.const_view();
@@ -73,15 +71,26 @@ std::string all_names() {
   return names;
 }
 
-ConstTensorView require(const TensorMap& tensors, const char* name) {
-  const ConstTensorView view = find(tensors, name);
-  if (view.given()) return view;
+/// Throws where `name` is missing; `needed` starts "forward needs q, k and v".
+void require(const TensorMap& tensors, const char* name, const char* needed) {
+  if (tensors.contains(name)) return;
   std::string present;
   for (const auto& entry : tensors) present.append(" ").append(printable(entry.first));
-  throw api::error(
-      "tensor-missing",
-      fmt::format("there is no tensor {}; forward needs q, k and v, and the input holds{}", name,
-                  present.empty() ? " nothing" : present));
+  throw api::error("tensor-missing",
+                   fmt::format("there is no tensor {}; {}, and the input holds{}", name, needed,
+                               present.empty() ? " nothing" : present));
+}
+
+/// What both calls read: masks and scores that lie in memory.
+template <class Tensors>
+void find_pair_tensors(const TensorMap& in, Tensors& tensors) {
+  tensors.key_begin = find(in, "key_begin");
+  tensors.key_end = find(in, "key_end");
+  tensors.allowed = find(in, "allowed");
+  tensors.blocks = find(in, "blocks");
+  tensors.bias = find(in, "bias");
+  tensors.alibi_slopes = find(in, "alibi_slopes");
+  tensors.sink_logits = find(in, "sink_logits");
 }
 
 }  // namespace
@@ -101,29 +110,47 @@ void check_names(const TensorMap& tensors) {
 }
 
 ForwardTensors forward_tensors(TensorMap& in, TensorMap& out) {
-  for (const std::string_view name : kNotYet)
-    if (in.contains(std::string(name)))
-      throw api::error("input-later",
-                       fmt::format("the input holds {}, which would change the result and which no "
-                                   "kernel of this build takes; leave it out",
-                                   name));
-  return {.q = require(in, "q"),
-          .k = require(in, "k"),
-          .v = require(in, "v"),
-          .o = find(out, "o"),
-          .lse = find(out, "lse"),
-          .cu_seqlens_q = find(std::as_const(in), "cu_seqlens_q"),
-          .cu_seqlens_k = find(std::as_const(in), "cu_seqlens_k"),
-          .seqlens_q = find(std::as_const(in), "seqlens_q"),
-          .seqlens_k = find(std::as_const(in), "seqlens_k"),
-          .key_begin = find(std::as_const(in), "key_begin"),
-          .key_end = find(std::as_const(in), "key_end"),
-          .allowed = find(std::as_const(in), "allowed"),
-          .blocks = find(std::as_const(in), "blocks"),
-          .bias = find(std::as_const(in), "bias"),
-          .alibi_slopes = find(std::as_const(in), "alibi_slopes"),
-          .sink_logits = find(std::as_const(in), "sink_logits"),
-          .dropout_state = find(std::as_const(in), "dropout_state")};
+  if (in.contains("leftpad_k"))
+    throw api::error("input-later",
+                     "the input holds leftpad_k, which would change the result and which forward "
+                     "does not take; leave it out, or lay the keys into a cache for decode");
+  for (const char* name : {"q", "k", "v"}) require(in, name, "forward needs q, k and v");
+  const TensorMap& inputs = in;
+  ForwardTensors tensors{.q = find(inputs, "q"),
+                         .k = find(inputs, "k"),
+                         .v = find(inputs, "v"),
+                         .o = find(out, "o"),
+                         .lse = find(out, "lse"),
+                         .cu_seqlens_q = find(inputs, "cu_seqlens_q"),
+                         .cu_seqlens_k = find(inputs, "cu_seqlens_k"),
+                         .seqlens_q = find(inputs, "seqlens_q"),
+                         .seqlens_k = find(inputs, "seqlens_k"),
+                         .dropout_state = find(inputs, "dropout_state")};
+  find_pair_tensors(in, tensors);
+  return tensors;
+}
+
+DecodeTensors decode_tensors(TensorMap& in, TensorMap& out) {
+  for (const char* name : {"q", "k_cache", "v_cache", "cache_seqlens"})
+    require(in, name, "decode needs q, k_cache, v_cache and cache_seqlens");
+  const TensorMap& inputs = in;
+  DecodeTensors tensors{.q = find(inputs, "q"),
+                        .k = find(inputs, "k"),
+                        .v = find(inputs, "v"),
+                        .o = find(out, "o"),
+                        .lse = find(out, "lse"),
+                        .cache = {.k_cache = find(in, "k_cache"),
+                                  .v_cache = find(in, "v_cache"),
+                                  .page_table = find(inputs, "page_table"),
+                                  .cache_seqlens = find(inputs, "cache_seqlens"),
+                                  .cache_batch_idx = find(inputs, "cache_batch_idx"),
+                                  .leftpad_k = find(inputs, "leftpad_k")},
+                        .seqlens_q = find(inputs, "seqlens_q"),
+                        .seqlens_new = find(inputs, "seqlens_new"),
+                        .rotary_cos = find(inputs, "rotary_cos"),
+                        .rotary_sin = find(inputs, "rotary_sin")};
+  find_pair_tensors(in, tensors);
+  return tensors;
 }
 
 }  // namespace strobe::harness

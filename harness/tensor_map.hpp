@@ -24,10 +24,13 @@ std::span<const std::string_view> tensor_names();
 /// Throws Error(invalid_argument) for the first name that no op knows, listing those that are.
 void check_names(const TensorMap& tensors);
 
-/// q, k, v, cu_seqlens_*, seqlens_* from `in`, o and lse from `out`; the views point into both
-/// maps. Tensors that forward does not read are left alone. Throws Error(invalid_argument) when q,
-/// k or v is missing, and Error(unsupported) for an input that would change the result and that
-/// this build cannot take (bias, allowed, ...).
+/// Inputs from `in`, o and lse from `out`; the views point into both maps. Tensors that forward
+/// does not read are left alone. Throws Error(invalid_argument) when q, k or v is missing, and
+/// Error(unsupported) for leftpad_k, which would change the result and which forward does not take.
 ForwardTensors forward_tensors(TensorMap& in, TensorMap& out);
+
+/// The same for decode; the cache, which it writes, lies in `in`. Throws Error(invalid_argument)
+/// when q, k_cache, v_cache or cache_seqlens is missing.
+DecodeTensors decode_tensors(TensorMap& in, TensorMap& out);
 
 }  // namespace strobe::harness

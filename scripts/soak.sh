@@ -27,7 +27,7 @@ for preset in gcc fuzz; do
 done
 
 # The tests that read STROBE_SOAK_SECONDS: each takes as long.
-soaking='*RandomProblems.*:*UnseenMemory.*'
+soaking='*RandomProblems.*:*RandomDecode.*:*UnseenMemory.*'
 programs=(build/gcc/bin/strobe_conformance_tests build/gcc/bin/strobe_properties_tests)
 count=0
 for program in "${programs[@]}"; do

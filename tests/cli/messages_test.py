@@ -13,7 +13,7 @@ from tool import MINILM, ROOT, ToolTest
 PROVOKED = {
     "command-line": ["walk"],
     "op-unknown": ["bench", "h1 q8 d8", "--op", "sideways"],
-    "op-later": ["bench", "h1 q8 d8", "--op", "decode"],
+    "op-later": ["bench", "h1 q8 d8", "--op", "backward"],
     "threads-range": ["check", "h1 q8 d8", "--threads", "9999"],
     "values-unknown": ["check", "h1 q8 d8", "--values", "steep"],
     "output-place": ["bench", "h1 q8 d8", "--json", "{}/none/bench.json"],
@@ -25,6 +25,8 @@ PROVOKED = {
     "run-varlen": ["run", "varlen", "--in", MINILM, "--out", "{}/out"],
     "run-seqlens": ["run", "seqlens", "--in", MINILM, "--out", "{}/out"],
     "run-option": ["run", "bias", "--in", MINILM, "--out", "{}/out"],
+    "run-number": ["run", "page=3", "--op", "decode", "--in", "{}/pages.safetensors", "--out",
+                   "{}/out"],
     "report-compare": ["run", "--in", "{}/own.safetensors", "--report"],
     "row-part": ["run", "--in", MINILM, "--show-row", "head=1,chair=2"],
     "row-missing": ["run", "--in", MINILM, "--show-row", "head=1"],
@@ -38,6 +40,7 @@ PROVOKED = {
     "bench-cases": ["bench"],
     "bench-suite": ["bench", "--suite", "even"],
     "bench-compare": ["bench", "h1 q8 d8", "--compare", "torch"],
+    "bench-pages": ["bench", "h1 q1 k40 d8 page=16", "--op", "decode", "--compare", "standard"],
     "memory-size": ["explain", "h1 q8 d8", "--memory", "lots"],
     "memory-case": ["check", "b64 h128 q4194304 d256"],
 }
@@ -60,7 +63,11 @@ class Messages(ToolTest):
         super().setUp()
         tensors = files.inputs()
         flat = files.Tensor([5, 16], tensors["q"].values)
+        pages = {name: files.normal([2, 4, 2, 8], 1) for name in ("k_cache", "v_cache")}
+        table = files.Tensor([1, 2], [1, 0], "I32")
         for name, content in {"in": tensors, "flat": {**tensors, "q": flat},
+                              "pages": {"q": tensors["q"], **pages, "page_table": table,
+                                        "cache_seqlens": files.lengths([7])},
                               "own": {**tensors, "o": files.lengths([1])},
                               "long": files.inputs(seqlen_q=1, seqlen_k=4097, heads=1,
                                                    head_dim=1)}.items():

@@ -46,6 +46,37 @@ class Tables(ToolTest):
         path.write_text(json.dumps({"machine": MACHINE, "rows": rows[:1]}))
         self.run_script(ROOT / "scripts/bench_options.py", self.folder, "--check")
 
+    def test_decoding_becomes_a_table_and_a_picture(self):
+        def row(problem, seconds, **more):
+            return {"case": problem, "problem": problem, "threads": 2, "cpu_over_wall": 2.0,
+                    "seconds_median": seconds, "gbytes_per_s": 20.0, "peak_gbytes_per_s": 25.0,
+                    "fraction_of_limit": .8, "busy": [1.0, .975], "caches": 4,
+                    "cache_bytes": 2**27, **more}
+
+        cuts = ["b256 h16/2 q1 k512 d128 bf16", "b16 h16/2 q1 k8192 d128 bf16",
+                "h16/2 q1 k131072 d128 bf16"]
+        two = [row(cut, .006) for cut in cuts]
+        two.append(row("h32/8 q1 k512 d128 bf16", 1e-4, caches=1, cache_bytes=2**21,
+                       label="short", cpu_over_wall=1.5))
+        measured = {"two": two, "unsplit": [row(cut, .012, fraction_of_limit=.4) for cut in cuts],
+                    "one": [row(cuts[2], .01, threads=1, cpu_over_wall=1.0, busy=[1.0])]}
+        for name, rows in measured.items():
+            (self.folder / f"{name}.json").write_text(
+                json.dumps({"machine": MACHINE, "rows": rows}))
+        page = self.folder / "page.md"
+        page.write_text("before\n<!-- bench_decode begins -->\nold\n"
+                        "<!-- bench_decode ends -->\nafter\n")
+        self.run_script(ROOT / "scripts/bench_decode.py", self.folder, page)
+        written = page.read_text()
+        self.assertNotIn("old", written)
+        self.assertIn("| `h16/2 q1 k131072 d128 bf16` |  | 20.0 | 6 ms, .800 | 1.00/.975 | "
+                      "12 ms, .400 | 10 ms, .800 |", written)
+        self.assertIn("| short (hot) | 20.0 | 0.1 ms, .800 ~ |", written)
+        root = xml.etree.ElementTree.parse(
+            self.folder / "pictures/decode-amd-zen-3.svg").getroot()
+        circles = list(root.iter("{http://www.w3.org/2000/svg}circle"))
+        self.assertEqual(len(circles), 3 * 3)  # the bound, split and not, at three lengths
+
     def test_peers_become_a_table_and_a_picture(self):
         strobe = {"seconds_median": .02, "cpu_over_wall": 2.0, "fraction_of_peak": .9}
         nothing = {"refused": {"Attention": "NOT_IMPLEMENTED"}}

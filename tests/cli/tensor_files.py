@@ -101,6 +101,53 @@ def inputs(seed=0, **sizes):
             "v": normal(keys, seed + 2)}
 
 
+def paged(tensor, page_size, page_of):
+    """Pages of the rows of a tensor [batch, rows, heads, dim]; page_of(sequence, which) numbers
+    them. Slots and pages that hold nothing are NaN."""
+    batch, rows, heads, dim = tensor.shape
+    width = -(-rows // page_size)
+    pages = 1 + max(page_of(b, i) for b in range(batch) for i in range(width))
+    cache = Tensor([pages, page_size, heads, dim], [math.nan] * (pages * page_size * heads * dim))
+    for b in range(batch):
+        for row in range(rows):
+            place = (page_of(b, row // page_size) * page_size + row % page_size) * heads * dim
+            first = (b * rows + row) * heads * dim
+            cache.values[place:place + heads * dim] = tensor.values[first:first + heads * dim]
+    return cache
+
+
+def rows_of(tensor, begin, end):
+    """Rows [begin, end) of a tensor [batch, rows, heads, dim]."""
+    batch, rows, heads, dim = tensor.shape
+    values = [value for b in range(batch)
+              for value in tensor.values[(b * rows + begin) * heads * dim:
+                                         (b * rows + end) * heads * dim]]
+    return Tensor([batch, end - begin, heads, dim], values, tensor.dtype)
+
+
+def with_room(tensor, rows):
+    """A tensor [batch, rows, heads, dim] with more rows, of NaN."""
+    batch, own, heads, dim = tensor.shape
+    values = []
+    for b in range(batch):
+        values += tensor.values[b * own * heads * dim:(b + 1) * own * heads * dim]
+        values += [math.nan] * ((rows - own) * heads * dim)
+    return Tensor([batch, rows, heads, dim], values, tensor.dtype)
+
+
+def in_cache(tensors, new=0):
+    """The tensors of a decode call whose last `new` keys are appended, from forward's."""
+    keys = tensors["k"].shape[1]
+    batch = tensors["q"].shape[0]
+    cached = {name: tensor for name, tensor in tensors.items() if name not in ("k", "v")}
+    for name in ("k", "v"):
+        cached[f"{name}_cache"] = with_room(rows_of(tensors[name], 0, keys - new), keys)
+        if new > 0:
+            cached[name] = rows_of(tensors[name], keys - new, keys)
+    cached["cache_seqlens"] = lengths([keys - new] * batch)
+    return cached
+
+
 def safetensors_bytes(tensors):
     header, data = {}, b""
     for name, tensor in sorted(tensors.items()):

@@ -75,15 +75,70 @@ TEST(ForwardTensors, NeedTheInputs) {
             "[tensor-missing]");
 }
 
-TEST(ForwardTensors, RefuseInputsThatNoKernelTakes) {
-  for (const char* name : {"leftpad_k"}) {
-    TensorMap in = map_of({"q", "k", "v", name});
-    TensorMap out;
-    EXPECT_EQ(message_of([&] { (void)forward_tensors(in, out); }, Code::unsupported),
-              std::string("the input holds ") + name +
-                  ", which would change the result and which no kernel of this build takes; leave "
-                  "it out [input-later]");
-  }
+TEST(ForwardTensors, RefuseLeftPadding) {
+  TensorMap in = map_of({"q", "k", "v", "leftpad_k"});
+  TensorMap out;
+  EXPECT_EQ(message_of([&] { (void)forward_tensors(in, out); }, Code::unsupported),
+            "the input holds leftpad_k, which would change the result and which forward does not "
+            "take; leave it out, or lay the keys into a cache for decode [input-later]");
+}
+
+TEST(DecodeTensors, PointIntoTheMaps) {
+  TensorMap in = map_of({"q",
+                         "k",
+                         "v",
+                         "k_cache",
+                         "v_cache",
+                         "page_table",
+                         "cache_seqlens",
+                         "cache_batch_idx",
+                         "leftpad_k",
+                         "seqlens_q",
+                         "seqlens_new",
+                         "rotary_cos",
+                         "rotary_sin",
+                         "bias",
+                         "allowed",
+                         "blocks",
+                         "key_begin",
+                         "key_end",
+                         "alibi_slopes",
+                         "sink_logits"});
+  TensorMap out = map_of({"o", "lse"});
+  const DecodeTensors t = decode_tensors(in, out);
+  const auto is = [&in](const ConstTensorView& view, const char* name) {
+    EXPECT_EQ(view.data, in.at(name).data()) << name;
+  };
+  is(t.q, "q");
+  is(t.k, "k");
+  is(t.v, "v");
+  is(t.cache.k_cache, "k_cache");
+  is(t.cache.v_cache, "v_cache");
+  is(t.cache.page_table, "page_table");
+  is(t.cache.cache_seqlens, "cache_seqlens");
+  is(t.cache.cache_batch_idx, "cache_batch_idx");
+  is(t.cache.leftpad_k, "leftpad_k");
+  is(t.seqlens_q, "seqlens_q");
+  is(t.seqlens_new, "seqlens_new");
+  is(t.rotary_cos, "rotary_cos");
+  is(t.rotary_sin, "rotary_sin");
+  is(t.bias, "bias");
+  is(t.allowed, "allowed");
+  is(t.blocks, "blocks");
+  is(t.key_begin, "key_begin");
+  is(t.key_end, "key_end");
+  is(t.alibi_slopes, "alibi_slopes");
+  is(t.sink_logits, "sink_logits");
+  EXPECT_EQ(t.o.data, out.at("o").data());
+  EXPECT_EQ(t.lse.data, out.at("lse").data());
+}
+
+TEST(DecodeTensors, NeedTheCache) {
+  TensorMap in = map_of({"q", "k", "v"});
+  TensorMap none;
+  EXPECT_EQ(message_of([&] { (void)decode_tensors(in, none); }),
+            "there is no tensor k_cache; decode needs q, k_cache, v_cache and cache_seqlens, and "
+            "the input holds \"k\" \"q\" \"v\" [tensor-missing]");
 }
 
 }  // namespace

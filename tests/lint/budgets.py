@@ -32,8 +32,6 @@ EXCEPTIONS = {
         ("parameters", 6, "a strided tile, its sizes, and what it is multiplied by"),
     ("tests/conformance/forward_test.cpp", "cases"):
         ("lines in a function", 120, "a list of cases, one a line"),
-    ("tests/properties/equalities_test.cpp", "expect_same_rows"):
-        ("parameters", 9, "two results and the rows of each that must be equal"),
     ("tests/cli/failing_malloc.cpp", "__libc_start_main"):
         ("parameters", 7, "the C library's own"),
     ("tests/lint/budgets.py", "check"):

@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
-#include <functional>
 #include <random>
 
 #include "tests/support/run.hpp"
@@ -12,33 +11,6 @@ namespace {
 
 using harness::HostTensor;
 using harness::TensorMap;
-
-/// A tensor of the same type whose element at `index` is that of `from` at map(index).
-HostTensor rearranged(const HostTensor& from, const Shape& shape,
-                      const std::function<Shape(const Shape&)>& map) {
-  HostTensor to(from.dtype(), shape);
-  for (std::int64_t b = 0; b < shape[0]; ++b)
-    for (std::int64_t r = 0; r < shape[1]; ++r)
-      for (std::int64_t h = 0; h < shape[2]; ++h)
-        for (std::int64_t d = 0; d < shape[3]; ++d)
-          to.set({b, r, h, d}, from.get(map({b, r, h, d})));
-  return to;
-}
-
-/// Compares rows [0, rows) of head `head`, batch `b` with those of another run, bit for bit.
-void expect_same_rows(const testing::Outcome& got, std::int64_t b, std::int64_t head,
-                      std::int64_t first, std::int64_t rows, const testing::Outcome& want,
-                      std::int64_t want_b, std::int64_t want_head, std::int64_t want_first) {
-  for (std::int64_t row = 0; row < rows; ++row) {
-    ASSERT_TRUE(testing::same_value(got.lse_at(b, head, first + row),
-                                    want.lse_at(want_b, want_head, want_first + row)))
-        << "lse of row " << row;
-    for (std::int64_t dim = 0; dim < got.o().shape()[3]; ++dim)
-      ASSERT_TRUE(testing::same_value(got.o_at(b, first + row, head, dim),
-                                      want.o_at(want_b, want_first + row, want_head, dim)))
-          << "o of row " << row << ", dim " << dim;
-  }
-}
 
 class Equalities : public testing::OnBackend {};
 
@@ -75,7 +47,7 @@ TEST_P(Equalities, LayoutsGiveTheSameBits) {
     const Problem p = Problem::parse(text);
     for (std::int64_t b = 0; b < p.batch; ++b)
       for (std::int64_t h = 0; h < p.num_heads; ++h)
-        expect_same_rows(bshd, b, h, 0, p.seqlen_q, bhsd, b, h, 0);
+        testing::expect_same_rows({bshd, b, h}, {bhsd, b, h}, p.seqlen_q);
   }
 }
 
@@ -88,7 +60,7 @@ TEST_P(Equalities, GroupedHeadsEqualRepeatedKeyHeads) {
     TensorMap in_repeated = harness::random_tensors(repeated, 1);
     for (const char* name : {"k", "v"}) {
       const HostTensor& from = in.at(name);
-      in_repeated.at(name) = rearranged(from, in_repeated.at(name).shape(), [](Shape i) {
+      in_repeated.at(name) = testing::rearranged(from, in_repeated.at(name).shape(), [](Shape i) {
         return Shape{i[0], i[1], i[2] / 3, i[3]};
       });
     }
@@ -102,12 +74,12 @@ TEST_P(Equalities, HeadsMayBePermuted) {
   TensorMap in = harness::random_tensors(problem, 2);
   const testing::Outcome straight = testing::run(problem, in, backend());
   for (const char* name : {"q", "k", "v"})
-    in.at(name) = rearranged(in.at(name), in.at(name).shape(), [](Shape i) {
+    in.at(name) = testing::rearranged(in.at(name), in.at(name).shape(), [](Shape i) {
       return Shape{i[0], i[1], 3 - i[2], i[3]};
     });
   const testing::Outcome reversed = testing::run(problem, in, backend());
   for (std::int64_t h = 0; h < 4; ++h)
-    expect_same_rows(reversed, 0, 3 - h, 0, problem.seqlen_q, straight, 0, h, 0);
+    testing::expect_same_rows({reversed, 0, 3 - h}, {straight, 0, h}, problem.seqlen_q);
 }
 
 /// Batch invariance: the bits of a row are a function of its own query and keys.
@@ -122,12 +94,12 @@ TEST_P(Equalities, ASequenceDoesNotFeelItsNeighbours) {
     for (const std::int64_t b : {0, 3}) {
       TensorMap one = harness::random_tensors(single, 6);
       for (const char* name : {"q", "k", "v"})
-        one.at(name) = rearranged(in.at(name), one.at(name).shape(), [b](Shape i) {
+        one.at(name) = testing::rearranged(in.at(name), one.at(name).shape(), [b](Shape i) {
           return Shape{b, i[1], i[2], i[3]};
         });
       const testing::Outcome alone = testing::run(single, one, backend());
       for (std::int64_t h = 0; h < batch.num_heads; ++h)
-        expect_same_rows(all, b, h, 0, batch.seqlen_q, alone, 0, h, 0);
+        testing::expect_same_rows({all, b, h}, {alone, 0, h}, batch.seqlen_q);
     }
   }
 }
@@ -143,15 +115,16 @@ TEST_P(Equalities, APromptMayComeInChunks) {
       part.seqlen_q = last - first;
       part.seqlen_k = last;
       TensorMap some = harness::random_tensors(part, 9);
-      some.at("q") = rearranged(in.at("q"), some.at("q").shape(), [first = first](Shape i) {
-        return Shape{i[0], i[1] + first, i[2], i[3]};
-      });
+      some.at("q") =
+          testing::rearranged(in.at("q"), some.at("q").shape(), [first = first](Shape i) {
+            return Shape{i[0], i[1] + first, i[2], i[3]};
+          });
       for (const char* name : {"k", "v"})
-        some.at(name) =
-            rearranged(in.at(name), some.at(name).shape(), [](const Shape& i) { return i; });
+        some.at(name) = testing::rearranged(in.at(name), some.at(name).shape(),
+                                            [](const Shape& i) { return i; });
       const testing::Outcome chunk = testing::run(part, some, backend());
       for (std::int64_t h = 0; h < 2; ++h)
-        expect_same_rows(chunk, 0, h, 0, part.seqlen_q, all, 0, h, first);
+        testing::expect_same_rows({chunk, 0, h}, {all, 0, h, first}, part.seqlen_q);
     }
   }
 }
@@ -194,7 +167,8 @@ TEST_P(Equalities, TheFirstRowsOfACausalPromptDoNotFeelTheRest) {
   for (const char* name : {"q", "k", "v"})
     for (std::int64_t row = 100; row < 300; ++row)
       for (std::int64_t d = 0; d < 32; ++d) in.at(name).set({0, row, 0, d}, 1e3);
-  expect_same_rows(testing::run(problem, in, backend()), 0, 0, 0, 100, before, 0, 0, 0);
+  const testing::Outcome after = testing::run(problem, in, backend());
+  testing::expect_same_rows({after}, {before}, 100);
 }
 
 TEST_P(Equalities, ConstantValuesComeOutAsTheyWentIn) {

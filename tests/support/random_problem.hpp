@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
@@ -103,6 +104,26 @@ inline Problem random_problem(Draw& draw) {
   p.storage = static_cast<Storage>(draw.in(0, 2));
   p.layout = static_cast<Layout>(draw.in(0, 1));
   p.determinism = draw.one_in(4) ? Determinism::run_to_run : Determinism::batch_invariant;
+  return p;
+}
+
+/// Any mix of what decode has: few queries mostly, and every kind of cache.
+inline Problem random_decode_problem(Draw& draw) {
+  Problem p = random_problem(draw);
+  if (!draw.one_in(8)) p.seqlen_q = draw.in(1, draw.one_in(3) ? 40 : 6);
+  p.num_heads = p.num_heads_kv * draw.in(1, draw.one_in(4) ? 20 : 6);
+  p.dropout = {};
+  if (p.storage == Storage::varlen) p.storage = Storage::dense;
+  if (draw.one_in(2)) p.page_size = draw.in(1, draw.one_in(2) ? 20 : 700);
+  if (draw.one_in(2)) p.seqlen_new = draw.in(0, p.seqlen_k);
+  if (p.seqlen_new > 0 && draw.one_in(2)) p.seqlen_new = std::min(p.seqlen_new, p.seqlen_q);
+  if (draw.one_in(3)) p.rotary.dim = 2 * draw.in(0, p.head_dim / 2);
+  if (p.rotary.dim > 0) {
+    p.rotary.interleaved = draw.one_in(2);
+    p.rotary.base = draw.one_in(2) ? 10000.0 : static_cast<double>(draw.in(2, 1000000));
+  }
+  p.cache_batch_idx = p.page_size == 0 && draw.one_in(3);
+  p.leftpad_k = draw.one_in(3);
   return p;
 }
 

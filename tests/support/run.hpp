@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -53,6 +54,26 @@ inline Outcome run(const std::string& text, const std::string& backend, std::uin
   return run(problem, inputs, backend, threads);
 }
 
+/// Decodes; where there are new keys, the cache in `inputs` has them afterwards.
+inline Outcome decode(const Problem& problem, harness::TensorMap& inputs,
+                      const PlanOptions& options) {
+  Outcome outcome{harness::output_tensors(problem, inputs)};
+  harness::run_decode(problem, harness::decode_tensors(inputs, outcome.out), options);
+  return outcome;
+}
+
+/// A tensor of the same type whose element at `index` is that of `from` at map(index).
+inline harness::HostTensor rearranged(const harness::HostTensor& from, const Shape& shape,
+                                      const std::function<Shape(const Shape&)>& map) {
+  harness::HostTensor to(from.dtype(), shape);
+  for (std::int64_t b = 0; b < shape[0]; ++b)
+    for (std::int64_t r = 0; r < shape[1]; ++r)
+      for (std::int64_t h = 0; h < shape[2]; ++h)
+        for (std::int64_t d = 0; d < shape[3]; ++d)
+          to.set({b, r, h, d}, from.get(map({b, r, h, d})));
+  return to;
+}
+
 /// Equal bits, NaN included. The layouts must agree.
 inline bool same_bits(const harness::HostTensor& a, const harness::HostTensor& b) {
   return a.bytes() == b.bytes() &&
@@ -64,6 +85,27 @@ inline bool same_bits(const Outcome& a, const Outcome& b) {
 
 /// Are two doubles the same value, or both NaN?
 inline bool same_value(double a, double b) { return a == b || (a != a && b != b); }
+
+/// Rows of one head of a result that is not packed, from `first` on.
+struct HeadRows {
+  const Outcome& outcome;
+  std::int64_t batch = 0;
+  std::int64_t head = 0;
+  std::int64_t first = 0;
+};
+
+/// Compares `rows` rows of two results, bit for bit.
+inline void expect_same_rows(const HeadRows& got, const HeadRows& want, std::int64_t rows) {
+  for (std::int64_t row = 0; row < rows; ++row) {
+    ASSERT_TRUE(same_value(got.outcome.lse_at(got.batch, got.head, got.first + row),
+                           want.outcome.lse_at(want.batch, want.head, want.first + row)))
+        << "lse of row " << row;
+    for (std::int64_t dim = 0; dim < got.outcome.o().shape()[3]; ++dim)
+      ASSERT_TRUE(same_value(got.outcome.o_at(got.batch, got.first + row, got.head, dim),
+                             want.outcome.o_at(want.batch, want.first + row, want.head, dim)))
+          << "o of row " << row << ", dim " << dim;
+  }
+}
 
 /// A name for gtest from any text: letters and digits stay.
 inline std::string test_name(const std::string& text) {

@@ -101,7 +101,7 @@ std::vector<double> attention_row(const ForwardParams& p, const RowName& name) {
   for (std::int64_t key = 0; key < s.lengths.k; ++key) {
     const Pair pair{s, name.head, name.row, key};
     if (!keys.contains(key) || !pair_visible(p, pair)) continue;
-    const std::int64_t k = p.k_strides.offset(s.batch, s.first_k + key, p.kv_head(name.head));
+    const std::int64_t k = key_offset(p, s, p.k_strides, key, p.kv_head(name.head));
     double dot = 0;
     for (std::int64_t d = 0; d < p.head_dim; ++d) {
       dot += load_element(p.q, p.dtype, q + d) * load_element(p.k, p.dtype, k + d);

@@ -54,9 +54,17 @@ Json relative_json(const RelativeRow& relative) {
           {"cpu_over_wall", timing.cpu_over_wall}};
 }
 
-Json row_json(const BenchRow& row, const std::string& op) {
+/// What decode has beside the rest.
+void add_decode(const BenchRow& row, const Where& where, Json& json) {
+  json["splits"] = where.splits;
+  json["caches"] = row.caches;
+  json["cache_bytes"] = row.cache_bytes;
+  json["busy"] = row.busy;
+}
+
+Json row_json(const BenchRow& row, const Where& where) {
   Json json{{"case", row.text},
-            {"op", op},
+            {"op", where.op_name},
             {"backend", row.backend},
             {"threads", row.threads},
             {"seconds_median", row.timing.median},
@@ -80,6 +88,7 @@ Json row_json(const BenchRow& row, const std::string& op) {
             {"known_gflops", row.known_flops * 1e-9},
             {"clock_hz", row.clock_hz},
             {"score_matrix_bytes", row.score_matrix_bytes}};
+  if (where.op() == Op::decode) add_decode(row, where, json);
   if (!row.label.empty()) json["label"] = row.label;
   if (!row.remark.empty()) json["remark"] = row.remark;
   if (row.values != harness::Values::normal) json["values"] = harness::name_of(row.values);
@@ -90,9 +99,9 @@ Json row_json(const BenchRow& row, const std::string& op) {
 
 }  // namespace
 
-std::string bench_json(const std::vector<BenchRow>& rows, const std::string& op) {
+std::string bench_json(const std::vector<BenchRow>& rows, const Where& where) {
   Json all{{"machine", machine_json()}, {"rows", Json::array()}};
-  for (const BenchRow& row : rows) all["rows"].push_back(row_json(row, op));
+  for (const BenchRow& row : rows) all["rows"].push_back(row_json(row, where));
   return all.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -18,7 +18,9 @@ namespace strobe::tool {
 /// score_matrix_bytes; label, remark, values and standard (an object) where there is something to
 /// say. A row timed in turn with another case has relative_to: {case, ratio, cpu_ratio,
 /// seconds_median, seconds_min, seconds_max, cpu_over_wall}; the ratio is the row's time by the
-/// other case's, the median over `samples` pairs.
-std::string bench_json(const std::vector<BenchRow>& rows, const std::string& op);
+/// other case's, the median over `samples` pairs. Rows of decode have splits (as asked; 0: the
+/// plan's choice), caches (in rotation; 1 is hot), cache_bytes (of one) and busy, each thread's CPU
+/// time by wall time, greatest first.
+std::string bench_json(const std::vector<BenchRow>& rows, const Where& where);
 
 }  // namespace strobe::tool

@@ -1,4 +1,4 @@
-// strobe check: the error of forward against float64, beside standard attention's.
+// strobe check: the error of an operation against float64, beside standard attention's.
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/core.h>
 #include <CLI/App.hpp>
@@ -7,11 +7,13 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "api/validate.hpp"
 #include "command.hpp"
 #include "fitting.hpp"
 #include "harness/accuracy.hpp"
@@ -38,36 +40,48 @@ Examples:
   strobe check "b2 h8/2 q333 k1024 d128/64 bf16 causal window=128,0"
   strobe check "h4 q777 d80" "h4 q777 d80 bf16" --backend cpu:portable --seed 7
   strobe check "b3 h2 q100 d64 causal varlen" --threads 1
-  strobe check "h2 q700 d40 causal" --values rising)";
+  strobe check "h2 q700 d40 causal" --values rising
+  strobe check "b3 h8/2 q1 k3000 d128 bf16 page=16 append" --op decode --splits 3)";
 
 /// Beside the plan's workspace each thread holds one head's keys and values as f32, the keys once
-/// more transposed, and scores of the 64 rows that are compared together.
+/// more transposed, and scores of the 64 rows that are compared together. Decode also holds the
+/// cache that must come out.
 ExtraBytes check_bytes(const Where& where) {
-  return [plan = plan_bytes(where), threads = where.thread_count()](const Problem& p) {
+  return [plan = plan_bytes(where), threads = where.thread_count(),
+          decode = where.op() == Op::decode](const Problem& p) {
     const std::int64_t a_key =
         2 * p.head_dim + p.head_dim_v + std::min<std::int64_t>(64, p.seqlen_q);
     std::int64_t bytes = plan(p);
     std::int64_t compared = 0;
     if (__builtin_mul_overflow(p.seqlen_k, a_key * size_of(DType::f32) * threads, &compared) ||
-        __builtin_add_overflow(bytes, compared, &bytes))
+        __builtin_add_overflow(bytes, compared, &bytes) ||
+        (decode && __builtin_add_overflow(bytes, key_bytes(p), &bytes)))
       return std::numeric_limits<std::int64_t>::max();
     return bytes;
   };
 }
 
+harness::CheckResult check_case(const Problem& problem, const harness::Draw& draw,
+                                const PlanOptions& plan,
+                                const std::function<void(double)>& progress) {
+  if (plan.op == Op::decode) return harness::check_decode(problem, draw, plan, progress);
+  return harness::check_forward(problem, draw, plan.backend, plan.threads, progress);
+}
+
 int check(const CheckOptions& options) {
   check_threads(options.where);
+  const PlanOptions plan = options.where.plan_options();
   const harness::Draw draw(options.seed, read_values(options.values));
   const std::vector<Problem> problems = parse_cases(options.cases);
+  for (const Problem& problem : problems)
+    api::check_op(problem, plan.op, plan.splits, "strobe check");
   Progress progress(static_cast<int>(problems.size()));
   int failed = 0;
   for (const Problem& problem : problems) {
     progress.begin(problem.to_string());
     harness::CheckResult result;
     with_memory_for(problem, check_bytes(options.where), [&] {
-      result =
-          harness::check_forward(problem, draw, options.where.backend, options.where.thread_count(),
-                                 [&](double part) { progress.part(part); });
+      result = check_case(problem, draw, plan, [&](double part) { progress.part(part); });
     });
     progress.step();
     progress.clear();
@@ -90,6 +104,7 @@ void add_check(CLI::App& app, Action& chosen) {
       app.add_subcommand("check", "the error against float64, beside standard attention's");
   const auto options = std::make_shared<CheckOptions>();
   command->add_option("case", options->cases, "\"b2 h8/2 q333 d128 bf16 causal\" ...")->required();
+  add_op(*command, options->where);
   add_backend(*command, options->where);
   add_threads(*command, options->where);
   add_seed(*command, options->seed);

@@ -5,6 +5,8 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 
+#include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -27,7 +29,8 @@ constexpr const char* kExamples =
     R"(Examples:
   strobe explain "h8 q4096 d64 causal"
   strobe explain "h32/8 q4096 d128 bf16 causal" --memory 16GiB
-  strobe explain "h8 q333 k1024 d40" --backend cpu:portable --threads 1)";
+  strobe explain "h8 q333 k1024 d40" --backend cpu:portable --threads 1
+  strobe explain "h32/8 q1 k65536 d128 bf16 page=16" --op decode)";
 
 void print_fit(const char* what, std::int64_t ours, std::int64_t standard) {
   fmt::print("  {:<18}{:>16}{:>16}", what, ours, standard);
@@ -51,6 +54,19 @@ void print_memory(const Problem& problem, std::int64_t memory, const ExplainOpti
             largest_batch(problem, memory, standard).batch);
 }
 
+/// What the cache takes, and what it would with a key head for each query head (MHA).
+void print_cache(const Problem& problem) {
+  const auto bytes = static_cast<double>(key_bytes(problem));
+  const auto group = problem.num_heads / std::max<std::int64_t>(1, problem.num_heads_kv);
+  fmt::print("  {:<12} {} of keys and values", "cache", bytes_text(bytes));
+  if (group > 1) {
+    fmt::print("; with {} key heads instead of {} it would be {}, {} times as much",
+               problem.num_heads, problem.num_heads_kv,
+               bytes_text(bytes * static_cast<double>(group)), group);
+  }
+  fmt::print("\n");
+}
+
 int explain_case(const ExplainOptions& options) {
   check_threads(options.where);
   const Problem problem = Problem::parse(options.text);
@@ -59,10 +75,10 @@ int explain_case(const ExplainOptions& options) {
     fmt::print("{}\nreference: float64 in plain loops, one thread, no workspace\n",
                problem.to_string());
   } else {
-    const std::string text = explain(
-        problem, {.threads = options.where.thread_count(), .backend = options.where.backend});
+    const std::string text = explain(problem, options.where.plan_options());
     fmt::print("{}{}", text, text.ends_with('\n') ? "" : "\n");
   }
+  if (options.where.op() == Op::decode) print_cache(problem);
   if (memory > 0) print_memory(problem, memory, options);
   return 0;
 }
@@ -73,6 +89,7 @@ void add_explain(CLI::App& app, Action& chosen) {
   CLI::App* command = app.add_subcommand("explain", "what would run and why; what fits in memory");
   const auto options = std::make_shared<ExplainOptions>();
   command->add_option("case", options->text, "\"h8 q4096 d64 causal\"")->required();
+  add_op(*command, options->where);
   add_backend(*command, options->where);
   add_threads(*command, options->where);
   command->add_option("--memory", options->memory,

@@ -1,44 +1,15 @@
-// A forward call over tensors from files: read, posed as a problem, run, written.
+// strobe run over tensors of forward.
 // SPDX-License-Identifier: Apache-2.0
-#include "forward_job.hpp"
-
 #include <fmt/core.h>
 
-#include <algorithm>
-#include <filesystem>
-#include <limits>
-#include <string_view>
+#include <memory>
 
 #include "api/validate.hpp"
-#include "harness/npy.hpp"
-#include "harness/safetensors.hpp"
 #include "messages.hpp"
-#include "report.hpp"
-#include "semantics/number_formats.hpp"
+#include "run_job.hpp"
 
 namespace strobe::tool {
 namespace {
-
-constexpr std::string_view kSafetensors = ".safetensors";
-
-harness::TensorMap read_inputs(const InputFiles& files) {
-  if (files.safetensors.empty() && files.npy.empty()) {
-    fail("run-input-missing",
-         "run: no input: give --in FILE.safetensors, or --q q.npy --k k.npy --v v.npy");
-  }
-  harness::TensorMap in;
-  if (!files.safetensors.empty()) in = harness::read_safetensors(files.safetensors);
-  for (const auto& [name, file] : files.npy) {
-    if (in.contains(name)) {
-      fail("run-tensor-twice",
-           fmt::format("run: {} comes twice, from {} and from --{} {}; leave one out", name,
-                       files.safetensors, name, file));
-    }
-    in.emplace(name, harness::read_npy(file));
-  }
-  harness::check_names(in);
-  return in;
-}
 
 bool is_packed(const harness::TensorMap& in) {
   return in.contains("cu_seqlens_q") || in.contains("cu_seqlens_k");
@@ -58,7 +29,7 @@ void check_ranks(const harness::TensorMap& in) {
   }
 }
 
-/// A memory-borne option is on when its tensor is there; a word for it must not be without.
+/// A word for lengths must not be without them.
 void check_storage(const Problem& asked, const harness::TensorMap& in) {
   if (asked.storage == Storage::varlen && !is_packed(in)) {
     fail("run-varlen",
@@ -70,28 +41,6 @@ void check_storage(const Problem& asked, const harness::TensorMap& in) {
          "run: seqlens needs the tensor seqlens_q, seqlens_k or both; give one, or leave "
          "the word out");
   }
-}
-
-/// The same for the words of masks and scores. (Of blocks=, the library asks for the tensor.)
-void check_pair_words(const Problem& asked, const harness::TensorMap& in) {
-  const auto check = [&](const char* word, bool wanted, const char* tensor, const char* other) {
-    if (!wanted || in.contains(tensor) || in.contains(other)) return;
-    const std::string names =
-        std::string_view(tensor) == other ? tensor : fmt::format("{} or {}", tensor, other);
-    fail("run-option",
-         fmt::format("run: {} needs the tensor {}; give it, or leave the word out", word, names));
-  };
-  check("alibi", asked.alibi, "alibi_slopes", "alibi_slopes");
-  check("bias", asked.bias.given, "bias", "bias");
-  check("allowed", asked.allowed.given, "allowed", "allowed");
-  check("intervals", asked.intervals != Intervals::none, "key_begin", "key_end");
-  check("sink_logits", asked.sink_logits, "sink_logits", "sink_logits");
-}
-
-/// Exchanges the axes of seqlen (or total) and heads, which layout=bhsd has the other way round.
-void swap_layout(harness::HostTensor& tensor) {
-  const int heads = tensor.rank() - 2;
-  if (heads >= 1) tensor.swap_axes(heads - 1, heads);
 }
 
 /// The sizes of the tensors, so that nothing is allocated for impossible ones.
@@ -108,91 +57,36 @@ Problem with_sizes(Problem asked, const ForwardTensors& t) {
   return asked;
 }
 
-/// o and lse in the layout of the files: o = 0 and lse = -inf everywhere.
-harness::TensorMap make_outputs(const Problem& sizes, bool packed) {
-  const std::int64_t rows = sizes.seqlen_q;
-  const std::int64_t heads = sizes.num_heads;
-  const bool bhsd = sizes.layout == Layout::bhsd;
-  const std::int64_t first = bhsd ? heads : rows;
-  const std::int64_t second = bhsd ? rows : heads;
-  harness::TensorMap out;
-  out.emplace("o",
-              harness::HostTensor(sizes.o_dtype,
-                                  packed ? Shape{first, second, sizes.head_dim_v}
-                                         : Shape{sizes.batch, first, second, sizes.head_dim_v}));
-  harness::HostTensor lse(lse_dtype_of(sizes.dtype),
-                          packed ? Shape{heads, rows} : Shape{sizes.batch, heads, rows});
-  for (std::int64_t i = 0; i < lse.elements(); ++i)
-    store_element(lse.data(), lse.dtype(), i, -std::numeric_limits<double>::infinity());
-  out.emplace("lse", std::move(lse));
-  if (bhsd) swap_layout(out.at("o"));
-  return out;
-}
+class ForwardJob : public RunJob {
+ public:
+  ForwardJob(const InputFiles& files, const std::string& words, const Where& where)
+      : RunJob(files) {
+    harness::forward_tensors(in_, out_);  // q, k and v are there, and nothing that it cannot take
+    const Problem asked = read_words(words);
+    api::check_op(asked, Op::forward, where.splits, "strobe run");
+    check_storage(asked, in_);
+    check_ranks(in_);
+    constexpr const char* kNames[] = {"q", "k", "v", "o"};
+    take_layout(asked.layout, kNames);
+    const Problem sizes = with_sizes(asked, harness::forward_tensors(in_, out_));
+    api::check_problem(sizes, "strobe run");
+    make_outputs(sizes, is_packed(in_));
+    tensors_ = harness::forward_tensors(in_, out_);
+    plan(Problem::of(tensors_, options_of(asked)), where);
+  }
+
+  void run() override { runner_->run(tensors_); }
+  ForwardParams params() const override { return api::forward_params(tensors_, problem()); }
+
+ private:
+  ForwardTensors tensors_{};
+};
 
 }  // namespace
 
-void check_output(const std::string& out) {
-  if (out.ends_with(kSafetensors)) return check_output_file(out, "--out");
-  const std::filesystem::path path(out);
-  std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored)) return;
-  if (path.extension() == ".npy" || std::filesystem::exists(path, ignored)) {
-    fail("run-output-kind",
-         fmt::format("--out {}: is neither a folder nor named .safetensors; results are two "
-                     "tensors, so give one of these",
-                     out));
-  }
-  const std::string folder =
-      out.ends_with('/') ? out.substr(0, out.find_last_not_of('/') + 1) : out;
-  check_output_file(folder, "--out");
-}
-
-ForwardJob::ForwardJob(const InputFiles& files, const std::string& words, const Where& where)
-    : in_(read_inputs(files)) {
-  harness::forward_tensors(in_, out_);  // q, k and v are there, and nothing that it cannot take
-  const bool packed = is_packed(in_);
-  const Problem asked = Problem::parse_options(
-      words, Problem{.dtype = in_.at("q").dtype(), .o_dtype = in_.at("q").dtype()});
-  api::check_op(asked, Op::forward, 0, "strobe run");
-  check_storage(asked, in_);
-  check_pair_words(asked, in_);
-  check_ranks(in_);
-  layout_ = asked.layout;
-  if (layout_ == Layout::bhsd) {
-    for (const char* name : {"q", "k", "v", "o"}) {
-      if (in_.contains(name)) swap_layout(in_.at(name));
-    }
-  }
-  const Problem sizes = with_sizes(asked, harness::forward_tensors(in_, out_));
-  api::check_problem(sizes, "strobe run");
-  out_ = make_outputs(sizes, packed);
-  tensors_ = harness::forward_tensors(in_, out_);
-  problem_ = Problem::of(tensors_, {.mask = asked.mask,
-                                    .score = asked.score,
-                                    .dropout = asked.dropout,
-                                    .determinism = asked.determinism});
-  runner_.emplace(problem_, where);
-}
-
-ForwardParams ForwardJob::params() const { return api::forward_params(tensors_, problem_); }
-
-void ForwardJob::check_comparable() const { tool::check_comparable(in_, out_); }
-
-void ForwardJob::print_report(Progress& progress) const {
-  tool::print_report(params(), in_, runner_->team(), progress);
-}
-
-std::string ForwardJob::write(const std::string& out) && {
-  if (layout_ == Layout::bhsd) swap_layout(out_.at("o"));
-  if (out.ends_with(kSafetensors)) {
-    harness::write_safetensors(out, out_);
-  } else {
-    harness::write_npy_folder(out, out_);
-  }
-  return fmt::format("o {} {} and lse {} {} written to {}",
-                     harness::to_string(out_.at("o").shape()), name_of(out_.at("o").dtype()),
-                     harness::to_string(out_.at("lse").shape()), name_of(out_.at("lse").dtype()),
-                     out);
+std::unique_ptr<RunJob> make_forward_job(const InputFiles& files, const std::string& words,
+                                         const Where& where) {
+  return std::make_unique<ForwardJob>(files, words, where);
 }
 
 }  // namespace strobe::tool

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "harness/hard_values.hpp"
 #include "harness/timing.hpp"
@@ -38,7 +39,7 @@ struct BenchRow {
   int threads = 1;
   harness::Timing timing{};
   double flops = 0;         ///< of visible pairs, one run
-  double bytes = 0;         ///< q, k, v, o and lse once
+  double bytes = 0;         ///< q, k, v, o and lse once; decode: the cache and new keys
   std::string peak_name{};  ///< "FMA f32, 512-bit"
   double peak_flops = 0;
   double peak_bytes = 0;   ///< a second: the read loop over the same buffers
@@ -47,6 +48,9 @@ struct BenchRow {
   std::int64_t workspace_bytes = 0;
   std::int64_t peak_rss_bytes = 0;      ///< of the process while the case ran, tensors included
   std::int64_t score_matrix_bytes = 0;  ///< f32 scores of all heads: never allocated
+  std::int64_t caches = 0;              ///< decode: in rotation; 1 is hot
+  std::int64_t cache_bytes = 0;         ///< decode: keys and values of one, at their longest
+  std::vector<double> busy{};           ///< decode: each thread's share of the time, greatest first
   std::string remark{};                 ///< about the peak; empty: none
   std::optional<StandardRow> standard{};
   std::string standard_failure{};  ///< why there is no standard row although asked for
@@ -64,11 +68,12 @@ struct MeasureOptions {
   Where where{};
   harness::Draw draw{0};
   bool standard = false;
+  bool hot = false;  ///< decode: the same cache in every run
 };
 
 /// Makes tensors, plan, workspace and threads, then times the run alone. With `relative_to`, a case
 /// on normal values, the two are timed in turn.
-BenchRow measure_forward(const Problem& problem, const MeasureOptions& options,
-                         const std::string& relative_to = {});
+BenchRow measure(const Problem& problem, const MeasureOptions& options,
+                 const std::string& relative_to = {});
 
 }  // namespace strobe::tool

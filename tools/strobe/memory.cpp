@@ -128,7 +128,7 @@ std::int64_t parse_bytes(const std::string& text) {
 }
 
 ExtraBytes plan_bytes(const Where& where) {
-  const PlanOptions options{.threads = where.thread_count(), .backend = where.backend};
+  const PlanOptions options = where.plan_options();
   return [options](const Problem& problem) -> std::int64_t {
     if (options.backend == "reference") return 0;
     try {
@@ -140,11 +140,16 @@ ExtraBytes plan_bytes(const Where& where) {
   };
 }
 
+std::int64_t key_bytes(const Problem& p) {
+  const std::int64_t keys = product({p.batch, p.seqlen_k, p.num_heads_kv, size_of(p.dtype)});
+  return sum({product({keys, p.head_dim}), product({keys, p.head_dim_v})});
+}
+
 std::int64_t tensor_bytes(const Problem& p) {
-  return sum({pair_bytes(p),
+  Problem added = p;
+  added.seqlen_k = p.seqlen_new;
+  return sum({pair_bytes(p), key_bytes(p), key_bytes(added),
               product({p.batch, p.seqlen_q, p.num_heads, p.head_dim, size_of(p.dtype)}),
-              product({p.batch, p.seqlen_k, p.num_heads_kv, p.head_dim, size_of(p.dtype)}),
-              product({p.batch, p.seqlen_k, p.num_heads_kv, p.head_dim_v, size_of(p.dtype)}),
               product({p.batch, p.seqlen_q, p.num_heads, p.head_dim_v, size_of(p.o_dtype)}),
               product({p.batch, p.num_heads, p.seqlen_q, size_of(lse_dtype_of(p.dtype))})});
 }

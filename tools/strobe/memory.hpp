@@ -14,8 +14,13 @@ namespace strobe::tool {
 /// Reads "16GiB", "1.5GiB", "800MB", "4096". Throws Error(invalid_argument).
 std::int64_t parse_bytes(const std::string& text);
 
-/// Bytes of q, k, v, o and lse of the problem and of what its masks and scores take from memory,
-/// all lengths at their longest. The largest int64 where that overflows.
+/// Bytes of the keys and values of all sequences, at their longest: of k and v, or of a cache. The
+/// largest int64 where that overflows.
+std::int64_t key_bytes(const Problem& problem);
+
+/// Bytes of q, k, v (or the cache and what it is appended to), o and lse of the problem and of what
+/// its masks and scores take from memory, all lengths at their longest. The largest int64 where
+/// that overflows.
 std::int64_t tensor_bytes(const Problem& problem);
 
 /// Bytes beside the tensors that a way of computing needs.

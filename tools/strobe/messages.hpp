@@ -33,6 +33,7 @@ inline constexpr std::array kMessages{
     Message{"run-varlen", Code::invalid_argument},
     Message{"run-seqlens", Code::invalid_argument},
     Message{"run-option", Code::invalid_argument},
+    Message{"run-number", Code::invalid_argument},
     Message{"report-compare", Code::invalid_argument},
     Message{"row-part", Code::invalid_argument},
     Message{"row-missing", Code::invalid_argument},
@@ -45,6 +46,7 @@ inline constexpr std::array kMessages{
     Message{"bench-cases", Code::invalid_argument},
     Message{"bench-suite", Code::invalid_argument},
     Message{"bench-compare", Code::invalid_argument},
+    Message{"bench-pages", Code::unsupported},
     Message{"memory-size", Code::invalid_argument},
     Message{"memory-case", Code::out_of_memory},
 };

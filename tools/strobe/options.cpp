@@ -24,6 +24,32 @@ constexpr int kMostThreads = 4096;
 
 int Where::thread_count() const { return threads == 0 ? available_threads() : threads; }
 
+Op Where::op() const {
+  constexpr std::array later{"backward", "jvp", "double_backward"};
+  if (op_name == "forward") return Op::forward;
+  if (op_name == "decode") return Op::decode;
+  if (std::find(later.begin(), later.end(), op_name) != later.end()) {
+    fail("op-later", fmt::format("--op {}: this version computes forward and decode; take one of "
+                                 "these",
+                                 op_name));
+  }
+  fail("op-unknown",
+       fmt::format("--op {}: no such operation; accepted are forward and decode (this version has "
+                   "no backward, jvp, double_backward)",
+                   op_name));
+}
+
+PlanOptions Where::plan_options() const {
+  return {.threads = thread_count(), .backend = backend, .op = op(), .splits = splits};
+}
+
+void add_op(CLI::App& command, Where& where) {
+  command.add_option("--op", where.op_name, "forward (the default), decode");
+  command.add_option(
+      "--splits", where.splits,
+      "decode: parts that the keys of each sequence are cut into; 0: as many as pay");
+}
+
 void add_backend(CLI::App& command, Where& where) {
   command.add_option(
       "--backend", where.backend,
@@ -47,19 +73,6 @@ harness::Values read_values(const std::string& name) {
   if (const auto values = harness::find_values(name)) return *values;
   fail("values-unknown", fmt::format("--values {}: no such kind of values; accepted: {}", name,
                                      harness::values_names()));
-}
-
-void check_op(const std::string& op) {
-  constexpr std::array later{"backward", "decode", "jvp", "double_backward"};
-  if (op == "forward") return;
-  if (std::find(later.begin(), later.end(), op) != later.end()) {
-    fail("op-later",
-         fmt::format("--op {}: this version computes forward only; leave --op out", op));
-  }
-  fail("op-unknown",
-       fmt::format("--op {}: no such operation; accepted is forward (this version has "
-                   "no backward, decode, jvp, double_backward)",
-                   op));
 }
 
 void check_threads(const Where& where) {

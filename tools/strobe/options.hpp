@@ -8,19 +8,28 @@
 
 #include "command.hpp"
 #include "harness/hard_values.hpp"
+#include "strobe/plan.hpp"
 #include "strobe/problem.hpp"
 
 namespace strobe::tool {
 
-/// Where a command computes: --backend and --threads.
+/// What a command computes and where: --op, --splits, --backend and --threads.
 struct Where {
   std::string backend{};  ///< empty: the best kernels of this machine
   int threads = 0;        ///< 0: every core that this process may use
+  std::string op_name = "forward";
+  int splits = 0;  ///< decode: parts of the keys; 0: as many as pay
 
   /// The number of threads asked for, or every core.
   int thread_count() const;
+  /// Throws Error(unsupported) for an operation that comes with a later version,
+  /// Error(invalid_argument) for a name that is none.
+  Op op() const;
+  PlanOptions plan_options() const;
 };
 
+/// --op and --splits.
+void add_op(CLI::App& command, Where& where);
 void add_backend(CLI::App& command, Where& where);
 void add_threads(CLI::App& command, Where& where);
 void add_seed(CLI::App& command, std::uint64_t& seed);
@@ -29,10 +38,6 @@ void add_values(CLI::App& command, std::string& name);
 
 /// Throws Error(invalid_argument) for a name that there is not.
 harness::Values read_values(const std::string& name);
-
-/// Throws Error(unsupported) for an operation that comes with a later version,
-/// Error(invalid_argument) for a name that is none.
-void check_op(const std::string& op);
 
 /// Throws Error(invalid_argument) for threads out of range. A backend's name is checked by Plan.
 void check_threads(const Where& where);

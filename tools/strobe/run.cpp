@@ -14,7 +14,6 @@
 
 #include "attention_row.hpp"
 #include "command.hpp"
-#include "forward_job.hpp"
 #include "harness/file.hpp"
 #include "harness/timing.hpp"
 #include "messages.hpp"
@@ -22,6 +21,7 @@
 #include "picture.hpp"
 #include "progress.hpp"
 #include "report.hpp"
+#include "run_job.hpp"
 #include "tokens.hpp"
 
 namespace strobe::tool {
@@ -31,7 +31,6 @@ struct RunOptions {
   std::vector<std::string> words{};
   InputFiles input{};
   std::string out{};
-  std::string op = "forward";
   Where where{};
   bool report = false;
   std::string show_row{};
@@ -44,13 +43,17 @@ constexpr const char* kExamples =
 the files as [batch, seqlen, heads, dim], with layout=bhsd as [batch, heads, seqlen, dim];
 packed sequences, which cu_seqlens_q and cu_seqlens_k describe, as [total, heads, dim] or
 [heads, total, dim]. Written are o, in the type of q or with o=f32 in f32, and lse.
+With --op decode the keys lie in k_cache and v_cache, [entries, slots, heads, dim] or with
+page_table [pages, slots, heads, dim], as many as cache_seqlens says; k and v are new ones, and
+the cache with them is written too.
 
 Examples:
   strobe run --in data/minilm/layer3.safetensors --out out.safetensors --report
   strobe run "causal window=128,0" --in in.safetensors --out out.safetensors
   strobe run "layout=bhsd o=f32" --q q.npy --k k.npy --v v.npy --out folder
   strobe run --in data/minilm/layer3.safetensors --show-row head=8,row=5 \
-             --tokens data/minilm/tokens.txt --svg attention.svg)";
+             --tokens data/minilm/tokens.txt --svg attention.svg
+  strobe run "causal rotary=128" --op decode --in step.safetensors --out step_out.safetensors)";
 
 /// What to show of one row, read and checked before anything is computed.
 struct RowView {
@@ -61,7 +64,6 @@ struct RowView {
 bool wants_row(const RunOptions& options) { return !options.show_row.empty(); }
 
 void check_options(const RunOptions& options) {
-  check_op(options.op);
   check_threads(options.where);
   if (options.out.empty() && !options.report && !wants_row(options)) {
     fail("run-output-missing",
@@ -93,7 +95,7 @@ RowView read_row_view(const RunOptions& options, const ForwardParams& p) {
 }
 
 /// The picture of one row in every head; keys without words are numbered.
-std::string row_picture(const ForwardJob& job, const RowView& view) {
+std::string row_picture(const RunJob& job, const RowView& view) {
   const ForwardParams p = job.params();
   const Lengths lengths = sequence(p, view.name.batch).lengths;
   Picture picture{
@@ -112,7 +114,7 @@ std::string row_picture(const ForwardJob& job, const RowView& view) {
   return draw_svg(picture);
 }
 
-void print_summary(const ForwardJob& job, double seconds) {
+void print_summary(const RunJob& job, double seconds) {
   fmt::print("{}\n{}, {} thread{}, {}\n", job.problem().to_string(), job.kernel(), job.threads(),
              job.threads() == 1 ? "" : "s", seconds_text(seconds));
   fmt::print("memory beside inputs and outputs: {} of workspace; the score matrix would take {}\n",
@@ -124,7 +126,9 @@ int run(const RunOptions& options) {
   check_options(options);
   Progress progress(4);
   progress.begin("reading");
-  ForwardJob job(options.input, fmt::format("{}", fmt::join(options.words, " ")), options.where);
+  const std::unique_ptr<RunJob> made =
+      make_run_job(options.input, fmt::format("{}", fmt::join(options.words, " ")), options.where);
+  RunJob& job = *made;
   if (options.report) job.check_comparable();
   const RowView view = wants_row(options) ? read_row_view(options, job.params()) : RowView{};
   progress.step();
@@ -151,7 +155,7 @@ int run(const RunOptions& options) {
     svg.emplace(options.svg).write(row_picture(job, view));
     svg->finish();
   }
-  const std::string written = options.out.empty() ? "" : std::move(job).write(options.out) + "\n";
+  const std::string written = options.out.empty() ? "" : job.write(options.out) + "\n";
   if (svg) svg->commit();
   progress.clear();
   fmt::print("{}", written);
@@ -159,8 +163,9 @@ int run(const RunOptions& options) {
 }
 
 void add_tensor_files(CLI::App& command, InputFiles& input) {
-  constexpr const char* kShown[] = {"q",         "k",         "v",           "cu_seqlens_q",
-                                    "seqlens_q", "seqlens_k", "cu_seqlens_k"};
+  constexpr const char* kShown[] = {
+      "q",       "k",       "v",         "cu_seqlens_q",  "cu_seqlens_k", "seqlens_q",
+      "k_cache", "v_cache", "seqlens_k", "cache_seqlens", "page_table"};
   for (const std::string_view name : harness::tensor_names()) {
     const bool shown = std::find(std::begin(kShown), std::end(kShown), name) != std::end(kShown);
     command
@@ -179,8 +184,9 @@ void add_run(CLI::App& app, Action& chosen) {
   const auto options = std::make_shared<RunOptions>();
   command->add_option("options", options->words, "causal window=128,0 ...: a case without sizes");
   command->add_option("--in", options->input.safetensors, "a .safetensors file");
-  command->add_option("--out", options->out, "a .safetensors file, or a folder for o.npy, lse.npy");
-  command->add_option("--op", options->op, "forward");
+  command->add_option("--out", options->out,
+                      "a .safetensors file, or a folder for o.npy, lse.npy ...");
+  add_op(*command, options->where);
   add_threads(*command, options->where);
   add_backend(*command, options->where);
   command->add_flag("--report", options->report,

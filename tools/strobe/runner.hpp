@@ -1,4 +1,4 @@
-// Runs forward on one backend as often as asked: a kept plan, or the float64 reference.
+// Runs an operation on one backend as often as asked: a kept plan, or the float64 reference.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
@@ -16,13 +16,18 @@
 namespace strobe::tool {
 
 /// Plan, workspace and threads are made once, outside whatever is timed.
-class ForwardRunner {
+class Runner {
  public:
   /// Throws as check_threads() and Plan do.
-  ForwardRunner(const Problem& problem, const Where& where);
+  Runner(const Problem& problem, const Where& where);
 
   /// Checks the tensors, then writes o and lse.
   void run(const ForwardTensors& tensors);
+  /// Likewise, for op decode; the cache is appended to.
+  void run(const DecodeTensors& tensors);
+
+  /// Has the plan run on `parallel` instead of its own threads: the same, metered, say.
+  void run_on(const Parallel& parallel) { parallel_ = parallel; }
 
   /// "cpu:avx512", "reference": what --backend would have to say to get the same.
   const std::string& backend() const { return backend_; }
@@ -35,9 +40,13 @@ class ForwardRunner {
   std::size_t workspace_bytes() const { return workspace_.size(); }
 
  private:
+  template <class Tensors>
+  bool run_plan(const Tensors& tensors);
+
   Problem problem_;
   std::optional<Plan> plan_{};  ///< none: the reference
   std::unique_ptr<ThreadPool> pool_{};
+  Parallel parallel_{};
   std::vector<std::byte> workspace_{};
   std::string kernel_;
   std::string backend_;

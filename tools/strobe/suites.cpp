@@ -125,22 +125,72 @@ std::vector<SuiteCase> options() {
   return cases;
 }
 
+/// Shapes of one step over a long cache, in every type.
+void add_long_caches(std::vector<SuiteCase>& cases) {
+  struct Shape {
+    const char* sizes;
+    const char* label;
+  };
+  constexpr std::array shapes{Shape{"h32/8 q1 k65536 d128", "Llama 3 8B"},
+                              Shape{"h32 q1 k65536 d128", "a key head for each query head"},
+                              Shape{"h32/4 q1 k65536 d128", "groups of 8"},
+                              Shape{"h8/1 q1 k131072 d128", "one key head"}};
+  for (const char* type : {"", " bf16", " f16"})
+    for (const Shape& shape : shapes)
+      cases.push_back({.text = std::string(shape.sizes) + type, .label = shape.label});
+}
+
+/// As many tokens in all, cut into sequences of every length.
+void add_constant_total(std::vector<SuiteCase>& cases) {
+  struct Model {
+    const char* heads;
+    const char* label;
+  };
+  for (const Model& model : {Model{"h16/2", "constant total"}, Model{"h64/8", "CodeLlama-34B"}})
+    for (int batch = 256, keys = 512; batch >= 1; batch /= 4, keys *= 4)
+      cases.push_back({.text = fmt::format("b{} {} q1 k{} d128 bf16", batch, model.heads, keys),
+                       .label = model.label});
+}
+
+std::vector<SuiteCase> decode() {
+  std::vector<SuiteCase> cases;
+  add_long_caches(cases);
+  for (const char* page : {"page=16", "page=1"})
+    cases.push_back({.text = fmt::format("h32/8 q1 k65536 d128 bf16 {}", page), .label = "paged"});
+  cases.push_back(
+      {.text = "h32/8 q1 k512 d128 bf16", .label = "short, in the machine's caches", .hot = true});
+  add_constant_total(cases);
+  const std::vector<SuiteCase> rest{
+      {.text = "b32 h32/8 q1 k65536 d128 bf16 seqlens", .label = "ragged"},
+      {.text = "h32/8 q4 k65536 d128 bf16 causal", .label = "drafted tokens"},
+      {.text = "h32/8 q16 k65536 d128 bf16 causal", .label = "drafted tokens"},
+      {.text = "h32/8 q1 k65536 d128 bf16 append rotary=128", .label = "append, rotary"},
+      {.text = "h32/8 q1 k65536 d128 bf16 page=16 append rotary=128", .label = "append, rotary"}};
+  cases.insert(cases.end(), rest.begin(), rest.end());
+  return cases;
+}
+
 struct Suite {
   const char* name;
   std::vector<SuiteCase> (*cases)();
+  Op op = Op::forward;
 };
 
 constexpr std::array kSuites{Suite{"prefill", prefill}, Suite{"models", models}, Suite{"odd", odd},
-                             Suite{"options", options}};
+                             Suite{"options", options}, Suite{"decode", decode, Op::decode}};
 
-}  // namespace
-
-std::vector<SuiteCase> suite_cases(const std::string& name) {
+const Suite& find_suite(const std::string& name) {
   for (const Suite& suite : kSuites) {
-    if (name == suite.name) return suite.cases();
+    if (name == suite.name) return suite;
   }
   fail("bench-suite", fmt::format("--suite {}: no such suite; accepted: {}", name, suite_names()));
 }
+
+}  // namespace
+
+std::vector<SuiteCase> suite_cases(const std::string& name) { return find_suite(name).cases(); }
+
+Op suite_op(const std::string& name) { return find_suite(name).op; }
 
 std::string suite_names() {
   std::string names;
