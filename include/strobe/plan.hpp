@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <type_traits>
 
 #include "strobe/export.h"
 #include "strobe/problem.hpp"
@@ -82,10 +83,14 @@ class STROBE_API Plan {
   /// Runs on tensors of this problem; sequences may be shorter than the problem's. Checks the
   /// tensors first, then writes. Allocates nothing. Concurrent runs need workspaces of their own.
   void run(const ForwardTensors& tensors, const Exec& exec) const;
-  /// The same for a plan whose op is decode.
-  void run(const DecodeTensors& tensors, const Exec& exec) const;
+  /// The same for a plan whose op is decode. A template, so that braces alone mean ForwardTensors.
+  template <class Tensors>
+  requires std::is_same_v<Tensors, DecodeTensors>
+  void run(const Tensors& tensors, const Exec& exec) const { run_decode(tensors, exec); }
 
  private:
+  void run_decode(const DecodeTensors& tensors, const Exec& exec) const;
+
   struct State;
   std::unique_ptr<const State> state_;
 };

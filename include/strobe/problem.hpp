@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 #include "strobe/dropout.hpp"
 #include "strobe/export.h"
@@ -95,7 +96,12 @@ struct STROBE_API Problem {
   /// The problem that these tensors pose; checks them as forward() does.
   static Problem of(const ForwardTensors& tensors, const Options& options);
   /// Likewise, as decode() does. seqlen_k is the longest length, new keys included.
-  static Problem of(const DecodeTensors& tensors, const Options& options);
+  /// A template, so that braces alone mean ForwardTensors.
+  template <class Tensors>
+  requires std::is_same_v<Tensors, DecodeTensors>
+  static Problem of(const Tensors& tensors, const Options& options) {
+    return of_decode(tensors, options);
+  }
 
   /// The shortest string that parses to this problem.
   std::string to_string() const;
@@ -103,6 +109,9 @@ struct STROBE_API Problem {
   std::string options_to_string() const;
 
   bool operator==(const Problem&) const = default;
+
+ private:
+  static Problem of_decode(const DecodeTensors& tensors, const Options& options);
 };
 
 }  // namespace strobe

@@ -111,6 +111,7 @@ inline constexpr Message kMessages[] = {
     {"memory", Code::out_of_memory},
     // plans
     {"plan-mismatch", Code::invalid_argument},
+    {"plan-op", Code::invalid_argument},
     {"plan-longer", Code::invalid_argument},
     {"plan-storage", Code::invalid_argument},
     {"plan-option", Code::invalid_argument},

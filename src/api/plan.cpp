@@ -5,6 +5,7 @@
 #include "api/memory.hpp"
 #include "api/messages.hpp"
 #include "api/validate.hpp"
+#include "cpu/decode_call.hpp"
 #include "cpu/run_forward.hpp"
 #include "plan/decision.hpp"
 #include "plan/explain.hpp"
@@ -32,6 +33,20 @@ cpu::Isa isa_of(const std::string& backend, const char* where) {
              "\"; have: cpu, cpu:portable, cpu:avx2, cpu:avx512, cpu:avx512bf16"});
 }
 
+[[noreturn]] void fail_op(Op made_for, const char* where) {
+  api::fail("plan-op", where,
+            {"the plan was made for ", made_for == Op::forward ? "forward" : "decode",
+             " and is run on ", made_for == Op::forward ? "DecodeTensors" : "ForwardTensors",
+             "; make a plan with PlanOptions::op for what it is run on"});
+}
+
+void check_workspace(const Exec& exec, std::size_t needed, const char* where) {
+  if (exec.workspace.size() >= needed && exec.workspace.data() != nullptr) return;
+  api::fail("workspace-small", where,
+            {"the workspace has ", exec.workspace.size(), " bytes and this plan needs ", needed,
+             "; ask Plan::workspace_bytes()"});
+}
+
 void check_threads(int threads, const char* where) {
   if (threads < 1)
     api::fail("plan-threads", where, {"threads is ", threads, "; a plan needs 1 or more"});
@@ -51,8 +66,7 @@ Plan::Plan(const Problem& problem, const PlanOptions& options) {
     api::check_problem(problem, kWhere);
     api::check_op(problem, options.op, options.splits, kWhere);
     check_threads(options.threads, kWhere);
-    const plan::Decision decision =
-        plan::decide(problem, isa_of(options.backend, kWhere), options.threads);
+    const plan::Decision decision = plan::decide(problem, isa_of(options.backend, kWhere), options);
     if (decision.kernel == nullptr)
       api::fail("plan-kernel", kWhere,
                 {"no kernel takes \"", problem.to_string(),
@@ -73,16 +87,27 @@ void Plan::run(const ForwardTensors& tensors, const Exec& exec) const {
   constexpr const char* kWhere = "strobe::Plan::run";
   const plan::Decision& decision = state_->decision;
   api::with_memory_for("the message of an error (a few KiB)", kWhere, [&] {
+    if (decision.op != Op::forward) fail_op(decision.op, kWhere);
     api::check_planned(tensors, state_->problem, kWhere);
-    if (exec.workspace.size() >= decision.workspace_bytes && exec.workspace.data() != nullptr)
-      return;
-    api::fail("workspace-small", kWhere,
-              {"the workspace has ", exec.workspace.size(), " bytes and this plan needs ",
-               decision.workspace_bytes, "; ask Plan::workspace_bytes()"});
+    check_workspace(exec, decision.workspace_bytes, kWhere);
   });
   const ForwardParams params = api::forward_params(tensors, state_->problem);
   cpu::run_forward(*decision.kernel->forward, params, decision.tiles, decision.threads,
                    exec.parallel, exec.workspace.data());
+}
+
+void Plan::run_decode(const DecodeTensors& tensors, const Exec& exec) const {
+  constexpr const char* kWhere = "strobe::Plan::run";
+  const plan::Decision& decision = state_->decision;
+  std::byte* const workspace = exec.workspace.data();
+  api::with_memory_for("the message of an error (a few KiB)", kWhere, [&] {
+    if (decision.op != Op::decode) fail_op(decision.op, kWhere);
+    api::check_planned(tensors, state_->problem, kWhere);
+    check_workspace(exec, decision.workspace_bytes, kWhere);
+    api::check_append_slots(tensors, cpu::slot_numbers(decision.call, workspace), kWhere);
+  });
+  cpu::run_decode_call(decision.call, api::decode_params(tensors, state_->problem), exec.parallel,
+                       workspace);
 }
 
 std::string explain(const Problem& problem, const PlanOptions& options) {
@@ -92,7 +117,7 @@ std::string explain(const Problem& problem, const PlanOptions& options) {
     api::check_op(problem, options.op, options.splits, kWhere);
     check_threads(options.threads, kWhere);
     const cpu::Isa isa = isa_of(options.backend, kWhere);
-    return plan::describe(problem, isa, plan::decide(problem, isa, options.threads));
+    return plan::describe(problem, isa, plan::decide(problem, isa, options));
   });
 }
 

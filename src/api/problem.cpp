@@ -155,7 +155,7 @@ Problem Problem::of(const ForwardTensors& tensors, const Options& options) {
                               [&] { return api::check_forward(tensors, options, kWhere); });
 }
 
-Problem Problem::of(const DecodeTensors& tensors, const Options& options) {
+Problem Problem::of_decode(const DecodeTensors& tensors, const Options& options) {
   constexpr const char* kWhere = "strobe::Problem::of";
   return api::with_memory_for("the message of an error (a few KiB)", kWhere,
                               [&] { return api::check_decode(tensors, options, kWhere); });

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cpu/decode_call.hpp"
 
+#include <algorithm>
 #include <span>
 
 #include "cpu/append.hpp"
@@ -32,7 +33,14 @@ struct Parts {
 
 }  // namespace
 
-std::size_t decode_call_bytes(const DecodeCall& call) { return Parts(call).bytes(); }
+std::size_t decode_call_bytes(const DecodeCall& call) {
+  const std::size_t slots = static_cast<std::size_t>(call.slots) * sizeof(std::int64_t);
+  return std::max(Parts(call).bytes(), kAlignment - 1 + slots);
+}
+
+std::span<std::int64_t> slot_numbers(const DecodeCall& call, std::byte* workspace) {
+  return {reinterpret_cast<std::int64_t*>(align(workspace)), static_cast<std::size_t>(call.slots)};
+}
 
 void run_decode_call(const DecodeCall& call, const DecodeParams& params, const Parallel& parallel,
                      std::byte* workspace) {

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <span>
 
 #include "cpu/run_decode.hpp"
 #include "semantics/decode_params.hpp"
@@ -22,11 +24,15 @@ struct DecodeCall {
   DType dtype = DType::f32;
   Rotary rotary{};
   int threads = 1;
+  std::int64_t slots = 0;  ///< numbers that checking the slots of new keys takes, before the call
 };
 
 /// For turned queries and the angles of their positions, where there is rotary embedding, and for
 /// the kernel.
 std::size_t decode_call_bytes(const DecodeCall& call);
+
+/// call.slots numbers of the workspace, for use before the call.
+std::span<std::int64_t> slot_numbers(const DecodeCall& call, std::byte* workspace);
 
 /// Writes the new keys and values into the cache, then o and lse.
 void run_decode_call(const DecodeCall& call, const DecodeParams& params, const Parallel& parallel,

@@ -21,6 +21,8 @@ cpu::DecodeCall decode_call(const Problem& problem, const Decision& decision, in
   call.dtype = problem.dtype;
   call.rotary = problem.rotary;
   call.threads = decision.threads;
+  if (problem.page_size > 0 || problem.cache_batch_idx)
+    call.slots = problem.batch * problem.seqlen_new;
   return call;
 }
 
@@ -28,6 +30,7 @@ cpu::DecodeCall decode_call(const Problem& problem, const Decision& decision, in
 
 Decision decide(const Problem& problem, cpu::Isa allowed, const PlanOptions& options) {
   Decision decision;
+  decision.op = options.op;
   decision.threads = options.threads;
   decision.kernel = find(problem, options.op, allowed);
   if (decision.kernel == nullptr) return decision;

@@ -12,6 +12,7 @@ namespace strobe::plan {
 
 struct Decision {
   const KernelRow* kernel = nullptr;  ///< null: no kernel takes the problem
+  Op op = Op::forward;
   int tiles = 1;
   int threads = 1;
   cpu::DecodeCall call{};  ///< op decode

@@ -43,16 +43,48 @@ std::string row(const char* name, const std::string& value) {
   return text("  %-12s ", name) + value + "\n";
 }
 
-std::string chosen(const Problem& problem, const Decision& decision) {
+std::string count_text(std::int64_t count, const char* of) {
+  return text("%lld %s%s", static_cast<long long>(count), of, count == 1 ? "" : "s");
+}
+
+std::string tile_rows(const Problem& problem, const Decision& decision) {
   const cpu::ForwardKernel& kernel = *decision.kernel->forward;
-  const std::int64_t tasks = count_tasks(problem, kernel, decision.tiles);
-  std::string out = row("kernel", decision.kernel->name() + " (" + kernel.arithmetic + ")");
-  out += row("tiles", text("%d queries x %d keys, %d query tiles a task", kernel.tile_q,
-                           kernel.tile_k, decision.tiles));
-  out += row("tasks", text("%lld for %d thread%s", static_cast<long long>(tasks), decision.threads,
-                           decision.threads == 1 ? "" : "s"));
+  return row("tiles", text("%d queries x %d keys, %d query tiles a task", kernel.tile_q,
+                           kernel.tile_k, decision.tiles)) +
+         row("tasks", count_text(count_tasks(problem, kernel, decision.tiles), "task") + " for " +
+                          count_text(decision.threads, "thread"));
+}
+
+/// Why this kernel, what its tasks are, and how many threads they keep busy.
+std::string leaf_rows(const Problem& problem, const Decision& decision) {
+  const cpu::DecodeCall& call = decision.call;
+  const auto busy = [&](const cpu::DecodeCut& cut) {
+    return std::min<std::int64_t>(decision.threads, cpu::count_tasks(call.sizes, cut));
+  };
+  const std::int64_t leaves = cpu::count_leaves(problem.seqlen_k);
+  const std::int64_t parts = (leaves + call.cut.leaves - 1) / call.cut.leaves;
+  const cpu::DecodeCut whole = choose_cut(problem, *call.few, decision.threads, 1);
+  std::string out =
+      row("because", count_text(problem.seqlen_q, "query").replace(0, 0, "at most ") +
+                         text(" (%lld and fewer)", static_cast<long long>(kFewQueries)));
+  out += row("rows", count_text(call.sizes.rows, "row") + " share each pass over a key head");
+  out +=
+      row("splits", count_text(parts, "part") + " of up to " + count_text(call.cut.leaves, "leaf") +
+                        text(" of %lld keys", static_cast<long long>(cpu::kLeafKeys)));
+  out += row("tasks", count_text(cpu::count_tasks(call.sizes, call.cut), "task") + " of " +
+                          count_text(call.cut.kv_heads, "key head"));
+  return out + row("busy", text("%lld of %d threads; %lld if keys were not split",
+                                static_cast<long long>(busy(call.cut)), decision.threads,
+                                static_cast<long long>(busy(whole))));
+}
+
+std::string chosen(const Problem& problem, const Decision& decision) {
+  const KernelRow& kernel = *decision.kernel;
+  std::string out = row("kernel", kernel.name() + " (" + kernel.arithmetic() + ")");
+  out += kernel.forward != nullptr ? tile_rows(problem, decision) : leaf_rows(problem, decision);
+  const bool grows = decision.op == Op::decode;
   return out + row("workspace", bytes_text(static_cast<double>(decision.workspace_bytes)) +
-                                    " (independent of the sequence length)");
+                                    (grows ? "" : " (independent of the sequence length)"));
 }
 
 std::string cost(const Problem& problem) {
@@ -82,7 +114,7 @@ std::string describe(const Problem& problem, cpu::Isa allowed, const Decision& d
   out += "  other kernels\n";
   for (const KernelRow& kernel : kernels()) {
     if (&kernel == decision.kernel) continue;
-    const std::string reason = kernel.refuses(problem, allowed);
+    const std::string reason = kernel.refuses(problem, decision.op, allowed);
     out += text("    %-28s ", kernel.name().c_str()) +
            (reason.empty() ? "takes it too, but comes after the one chosen" : reason) + "\n";
   }
@@ -92,10 +124,14 @@ std::string describe(const Problem& problem, cpu::Isa allowed, const Decision& d
 
 std::string describe_kernels() {
   std::string out;
-  for (const KernelRow& kernel : kernels())
-    out += text("%-28s %-26s tile %3d x %d  %s\n", kernel.name().c_str(),
-                kernel.forward->arithmetic, kernel.forward->tile_q, kernel.forward->tile_k,
+  for (const KernelRow& kernel : kernels()) {
+    const std::string tile =
+        kernel.forward != nullptr
+            ? text("tile %3d x %d", kernel.forward->tile_q, kernel.forward->tile_k)
+            : text("leaf %lld", static_cast<long long>(cpu::kLeafKeys));
+    out += text("%-28s %-26s %-14s  %s\n", kernel.name().c_str(), kernel.arithmetic(), tile.c_str(),
                 cpu::machine_has(kernel.isa) ? "runs here" : "not on this machine");
+  }
   return out;
 }
 
