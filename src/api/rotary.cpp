@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "api/memory.hpp"
 #include "api/messages.hpp"
 #include "semantics/rotary.hpp"
 
@@ -65,10 +66,12 @@ void check_size(const Table& table, std::int64_t positions, std::int64_t pairs) 
 void fill_rotary_tables(const RotaryTableOptions& options, std::int64_t positions,
                         std::span<float> cos, std::span<float> sin) {
   const std::int64_t pairs = options.rotary.dim / 2;
-  check_rotary(options.rotary);
-  check_scaling(options);
-  check_size({"cos", cos.size()}, positions, pairs);
-  check_size({"sin", sin.size()}, positions, pairs);
+  api::with_memory_for("the message of an error (a few KiB)", kWhere, [&] {
+    check_rotary(options.rotary);
+    check_scaling(options);
+    check_size({"cos", cos.size()}, positions, pairs);
+    check_size({"sin", sin.size()}, positions, pairs);
+  });
   for (std::int64_t pair = 0; pair < pairs; ++pair) {
     const double step = scaled_rotary_step(options, pair);
     for (std::int64_t position = 0; position < positions; ++position) {
