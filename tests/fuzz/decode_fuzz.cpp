@@ -57,7 +57,7 @@ void require_right(const HostileDecode& call, const Problem& problem, Expected& 
   if (!call.comparable()) return;
   const std::vector<std::byte> turned = reference::turn_queries(p);
   const harness::Comparison comparison =
-      harness::compare_forward(reference::turned_params(p, turned), harness::Team{});
+      harness::compare_forward(reference::turned_params(p, turned), harness::Team{}, kOfTheWorst);
   require(comparison.passed(), "the result is that of float64",
           problem.to_string() + "\n" + comparison.to_string());
 }

@@ -15,8 +15,8 @@ namespace {
 
 void require_right(const HostileCall& call, const Problem& problem) {
   if (!call.comparable()) return;
-  const harness::Comparison comparison =
-      harness::compare_forward(api::forward_params(call.tensors(), problem), harness::Team{});
+  const harness::Comparison comparison = harness::compare_forward(
+      api::forward_params(call.tensors(), problem), harness::Team{}, kOfTheWorst);
   require(comparison.passed(), "the result is that of float64",
           problem.to_string() + "\n" + comparison.to_string());
 }

@@ -10,11 +10,16 @@
 #include <vector>
 
 #include "bytes.hpp"
+#include "harness/accuracy.hpp"
 #include "hostile_tensors.hpp"
 
 namespace strobe::fuzz {
 
 constexpr std::byte kUntouched{0xa5};
+
+/// The worst of millions of calls, with few rows of inputs that are looked for, errs by more than
+/// what calls do that are drawn; what is wrong is so by far more.
+inline const harness::CompareOptions kOfTheWorst{.slack = 4.0};
 
 /// Elements of an output become kUntouched again: what then is not, lay in a gap.
 inline void erase_elements(const Slot& slot, int axis = 0, std::int64_t offset = 0) {
