@@ -60,7 +60,7 @@ struct BlockRows {
 /// One worker's memory for a task: rows in groups of up to kLanes.
 ///   rows   [groups]                    q [groups][k_pitch][lanes]  o [groups][lanes][o_pitch]
 ///   s      [tile_k][lanes]: scores, then p; twice where something is added to them
-///   k      [2][kChunk][k_pitch]: keys as the products want them, where they do not lie so
+///   k      [kChunk][k_pitch]: keys as the products want them
 template <class C>
 struct DecodeScratch {
   using Word = WordOf<C>;
@@ -86,7 +86,7 @@ struct DecodeScratch {
     take(memory, q, groups * static_cast<std::size_t>(k_pitch) * C::kLanes);
     take(memory, o, groups * static_cast<std::size_t>(o_pitch) * C::kLanes);
     take(memory, s, std::size_t{2} * kTileK * C::kLanes);
-    take(memory, k, std::size_t{2} * C::kChunk * static_cast<std::size_t>(k_pitch));
+    take(memory, k, static_cast<std::size_t>(C::kChunk) * static_cast<std::size_t>(k_pitch));
     take(memory, zeros, static_cast<std::size_t>(head_dim_v));
   }
 
@@ -190,14 +190,15 @@ class DecodeTile {
   }
 
   void fetch_first(const BlockRows<C>& block) {
+    if (block.block == kNoBlock) return;
     start_ahead(block, 0);
     ahead_.finish();
   }
 
   void start_ahead(const BlockRows<C>& block, std::int64_t head) {
-    const int count = block.block == kNoBlock ? 0 : block.end - block.begin;
     ahead_.start(block.k + block.begin, head * p_.k_strides.head, p_.head_dim,
-                 block.v + block.begin, head * p_.v_strides.head, p_.head_dim_v, count);
+                 block.v + block.begin, head * p_.v_strides.head, p_.head_dim_v,
+                 block.end - block.begin);
   }
 
   /// All rows of one key head over one block. The keys and values that come after, of the next head
@@ -205,8 +206,10 @@ class DecodeTile {
   void attend(const BlockRows<C>& block, std::int64_t head, const BlockRows<C>& next) {
     if (head + 1 < task_.kv_heads)
       start_ahead(block, head + 1);
-    else
+    else if (next.block != kNoBlock)
       start_ahead(next, 0);
+    else
+      start_ahead(block, head);  // nothing comes after: lines that are near already
     const Range keys{block.block * kTileK + block.begin, block.block * kTileK + block.end};
     for (std::int64_t g = 0; g < scratch_.groups_a_head; ++g) {
       FewRows<C>& rows = scratch_.rows[head * scratch_.groups_a_head + g];
@@ -243,18 +246,13 @@ class DecodeTile {
     const int first = block.first_chunk(), end = block.chunks_end();
     const Element* keys[kTileK];
     for (int key = first; key < end; ++key) keys[key] = block.k[key] + head * p_.k_strides.head;
-    Word* packed = scratch_.k;
-    Word* next = scratch_.k + C::kChunk * scratch_.k_pitch;
+    Word* const packed = scratch_.k;
     for (int column = 0; column < words; column += Few::kColumns)
       for (int g = 0; g < Few::kGroups; ++g)
-        pack_group<C, L>(packed, keys + first, g, column, dims);
+        pack_group<C, L>(packed, keys + first, g, column, dims - column * C::kPerWord);
     for (int chunk = first; chunk < end; chunk += C::kChunk) {
-      const bool more = chunk + C::kChunk < end;
-      few_product<C, L>(packed, rows.q, words, scratch_.s + chunk * L,
-                        more ? keys + chunk + C::kChunk : nullptr, next, dims, ahead_);
-      Word* const done = packed;
-      packed = next;
-      next = done;
+      const Element* const* next = chunk + C::kChunk < end ? keys + chunk + C::kChunk : nullptr;
+      few_product<C, L>(packed, rows.q, words, scratch_.s + chunk * L, next, dims, ahead_);
     }
   }
 

@@ -24,130 +24,173 @@ struct FewKeys {
   static constexpr int kSpan = kColumns * kKeys;  // words that they take in a group
   static constexpr int kBlock = kSpan * kGroups;  // and in all groups
 
-  /// Where the words of column `c` of a group stand: see interleave_columns.
-  static constexpr int place(int c) { return kWhole ? 16 * (c % 4) + 4 * (c / 4) : c; }
+  static constexpr int kTogether = kColumns < 4 ? kColumns : 4;  // columns of one step
+  /// Where column `i` of the step from column `c` on stands in a group: see interleave_columns.
+  static constexpr int place(int c, int i) { return kWhole ? 16 * i + c : c + i; }
 };
 
-/// Rows that will be wanted later, on their way into L2: line after line, row after row, which is
-/// what the machine's own prefetching understands. Asked for in any other order, memory gave half
-/// (bench/notes.md).
+/// Rows that will be wanted later, on their way into L2, a line at a time in the order in which
+/// they lie. A core has room for some 24 lines on their way; what is asked for beyond that is
+/// forgotten, so requests are spread evenly over the work (bench/notes.md).
 template <class C>
 class Ahead {
   using Element = typename C::Element;
 
  public:
-  /// Some keys, and after them as many values.
+  /// `count` rows of keys, and after them as many of values. At least one of each.
   void start(const Element* const* keys, std::int64_t k_offset, std::int64_t head_dim,
              const Element* const* values, std::int64_t v_offset, std::int64_t head_dim_v,
              int count) {
-    keys_ = {keys, k_offset, head_dim, count};
-    values_ = {values, v_offset, head_dim_v, count};
-    next_row();
+    for (int i = 0; i < count; ++i) {
+      rows_[i] = reinterpret_cast<const char*>(keys[i] + k_offset);
+      rows_[count + i] = reinterpret_cast<const char*>(values[i] + v_offset);
+    }
+    row_ = rows_;
+    values_ = rows_ + count;
+    last_ = rows_ + 2 * count - 1;
+    k_bytes_ = head_dim * static_cast<std::int64_t>(sizeof(Element));
+    v_bytes_ = head_dim_v * static_cast<std::int64_t>(sizeof(Element));
+    at_ = *row_;
+    end_ = at_ + k_bytes_;
   }
 
-  /// The next line.
-  STROBE_INLINE void step() {
-    if (at_ >= end_) return;
-    Simd::prefetch_far(at_);
-    at_ += 64;
-    if (at_ >= end_) next_row();
+  /// Where a product is: it keeps this in registers.
+  struct Cursor {
+    const Ahead& all;
+    const char *at, *end;
+    const char* const* row;
+
+    /// The next line; after the last row that one again, which costs less than asking.
+    STROBE_INLINE void step() {
+      Simd::prefetch_far(at);
+      at += 64;
+      if (__builtin_expect(at < end, 1)) return;
+      row += row != all.last_ ? 1 : 0;
+      at = *row;
+      end = at + (row < all.values_ ? all.k_bytes_ : all.v_bytes_);
+    }
+  };
+  STROBE_INLINE Cursor cursor() const { return {*this, at_, end_, row_}; }
+  STROBE_INLINE void go_on(const Cursor& cursor) {
+    at_ = cursor.at;
+    end_ = cursor.end;
+    row_ = cursor.row;
   }
 
   void finish() {
-    while (at_ < end_) step();
+    Cursor rest = cursor();
+    while (rest.row != last_ || rest.at + 64 < rest.end) rest.step();
+    rest.step();
+    go_on(rest);
   }
 
  private:
-  struct Rows {
-    const Element* const* row = nullptr;
-    std::int64_t offset = 0, length = 0;
-    int left = 0;
-  };
-
-  STROBE_INLINE void next_row() {
-    Rows& rows = keys_.left > 0 ? keys_ : values_;
-    if (rows.left == 0) return;
-    --rows.left;
-    const Element* const row = *rows.row++ + rows.offset;
-    at_ = reinterpret_cast<const char*>(row);
-    end_ = reinterpret_cast<const char*>(row + rows.length);
-  }
-
-  Rows keys_{}, values_{};
+  const char* rows_[2 * kTileK];
+  const char* const* row_ = nullptr;
+  const char* const* values_ = nullptr;  // the first row of values
+  const char* const* last_ = nullptr;
   const char *at_ = nullptr, *end_ = nullptr;
+  std::int64_t k_bytes_ = 0, v_bytes_ = 0;
 };
 
-/// Columns from `column` on of group `group` of the keys, [column block][group][kSpan].
+/// Columns from `column` on of group `group` of the keys, [column block][group][kSpan]. `count`
+/// elements of a row are there.
 template <class C, int L>
 STROBE_INLINE void pack_group(WordOf<C>* packed, const typename C::Element* const* rows, int group,
-                              int column, int dims) {
+                              int column, int count) {
   using Few = FewKeys<C, L>;
-  const int dim = column * C::kPerWord;
   VecOf<C> r[Few::kKeys];
   STROBE_UNROLL(4)
   for (int i = 0; i < Few::kKeys; ++i)
-    r[i] = load<C>(rows[group * Few::kKeys + i] + dim, dims - dim);
+    r[i] = load<C>(rows[group * Few::kKeys + i] + column * C::kPerWord, count);
   if constexpr (Few::kWhole) C::Isa::interleave_columns(r);
   WordOf<C>* const to = packed + column * C::kChunk + group * Few::kSpan;
   STROBE_UNROLL(4)
   for (int i = 0; i < Few::kKeys; ++i) C::Isa::store(to + i * C::kLanes, r[i]);
 }
 
-/// One column of the sums of kAtOnce groups from `first` on. q is [word][L], each repeated kKeys
-/// times.
+/// Lines of later rows that are fetched beside the first `columns` columns of a product: three in
+/// four of those that a key and its value have, as the products with values take less time.
+template <class C>
+constexpr int lines_before(int columns) {
+  constexpr int kBytes = C::kPerWord * int{sizeof(typename C::Element)};  // of a key in a column
+  return columns * C::kChunk * kBytes * 2 * 3 / 4 / 64;
+}
+
+/// Columns [c, c + kTogether) of the sums of kAtOnce groups, of which `packed` is the first; later
+/// rows are fetched beside. q is [word][L], each repeated kKeys times.
 template <class C, int L>
-STROBE_INLINE void few_column(typename FewKeys<C, L>::Vector::Vec (&acc)[FewKeys<C, L>::kAtOnce],
-                              const WordOf<C>* packed, const WordOf<C>* q, int first, int c) {
+STROBE_INLINE void few_columns(typename FewKeys<C, L>::Vector::Vec (&acc)[FewKeys<C, L>::kAtOnce],
+                               const WordOf<C>* packed, const WordOf<C>* q, int c,
+                               typename Ahead<C>::Cursor& later) {
   using Few = FewKeys<C, L>;
   using Vector = typename Few::Vector;
-  const auto query = Vector::load(q + c * L * Few::kKeys);
-  STROBE_UNROLL(16)
-  for (int g = 0; g < Few::kAtOnce; ++g) {
-    const WordOf<C>* const at = packed + (first + g) * Few::kSpan + Few::place(c);
-    const auto keys = [&] {
+  STROBE_UNROLL(4)
+  for (int i = 0; i < Few::kTogether; ++i) {
+    const auto query = Vector::load(q + (c + i) * L * Few::kKeys);
+    STROBE_UNROLL(16)
+    for (int g = 0; g < Few::kAtOnce; ++g) {
+      const WordOf<C>* const at = packed + g * Few::kSpan + Few::place(c, i);
+      typename Vector::Vec keys;
       if constexpr (Few::kWhole)
-        return Vector::broadcast_four(at);
+        keys = Vector::broadcast_four(at);
       else
-        return Vector::broadcast(at);
-    }();
-    if constexpr (C::kDot)
-      acc[g] = Vector::dot(keys, query, acc[g]);
-    else
-      acc[g] = Vector::fma(keys, query, acc[g]);
+        keys = Vector::broadcast(at);
+      if constexpr (C::kDot)
+        acc[g] = Vector::dot(keys, query, acc[g]);
+      else
+        acc[g] = Vector::fma(keys, query, acc[g]);
+    }
+    STROBE_UNROLL(4)
+    for (int line = lines_before<C>(i); line < lines_before<C>(i + 1); ++line) later.step();
   }
 }
 
-/// s[key][L] of sixteen packed keys; `next`, where given, are packed beside, and later ones
-/// fetched. `words` are whole column blocks. Sums run over the dimensions in their order, as in
-/// score_product: the bits are the same.
+/// One block of columns of the sums of kAtOnce groups from `first` on. With kNext the block before,
+/// which is whole, is packed anew from the rows `next`.
+template <class C, int L, bool kNext>
+STROBE_INLINE void few_block(typename FewKeys<C, L>::Vector::Vec (&acc)[FewKeys<C, L>::kAtOnce],
+                             WordOf<C>* packed, const WordOf<C>* q, int first, int column,
+                             const typename C::Element* const* next,
+                             typename Ahead<C>::Cursor& later) {
+  using Few = FewKeys<C, L>;
+  constexpr int kGroupsAStep = Few::kAtOnce * Few::kTogether / Few::kColumns;
+  const WordOf<C>* const block = packed + column * C::kChunk + first * Few::kSpan;
+  STROBE_UNROLL(1)
+  for (int c = 0, g = first; c < Few::kColumns; c += Few::kTogether, g += kGroupsAStep) {
+    few_columns<C, L>(acc, block, q + column * L * Few::kKeys, c, later);
+    if constexpr (kNext) {
+      STROBE_UNROLL(8)
+      for (int i = 0; i < kGroupsAStep; ++i)
+        pack_group<C, L>(packed, next, g + i, column - Few::kColumns, Few::kColumns * C::kPerWord);
+    }
+  }
+}
+
+/// s[key][L] of sixteen packed keys; `next`, where given, take their place, a block behind the
+/// products, and later rows are fetched beside. `words` are whole blocks of columns. Sums run over
+/// the dimensions in their order, as in score_product: the bits are the same.
 template <class C, int L>
-STROBE_NOINLINE void few_product(const WordOf<C>* packed, const WordOf<C>* q, int words,
-                                 RealOf<C>* s, const typename C::Element* const* next,
-                                 WordOf<C>* next_packed, int dims, Ahead<C>& ahead) {
+STROBE_NOINLINE void few_product(WordOf<C>* packed, const WordOf<C>* q, int words, RealOf<C>* s,
+                                 const typename C::Element* const* next, int dims,
+                                 Ahead<C>& ahead) {
   using Few = FewKeys<C, L>;
   using Vector = typename Few::Vector;
+  const int last = words - Few::kColumns;
+  typename Ahead<C>::Cursor later = ahead.cursor();
   for (int first = 0; first < Few::kGroups; first += Few::kAtOnce) {
     typename Vector::Vec acc[Few::kAtOnce];
     STROBE_UNROLL(16)
     for (int g = 0; g < Few::kAtOnce; ++g) acc[g] = Vector::zero();
-    int pack_g = first, pack_c = 0;  // row after row, as they lie
-    for (int column = 0; column < words; column += Few::kColumns) {
-      const WordOf<C>* const block = packed + column * C::kChunk;
-      STROBE_UNROLL(16)
-      for (int c = 0; c < Few::kColumns; ++c) {
-        few_column<C, L>(acc, block, q + column * L * Few::kKeys, first, c);
-        ahead.step();
-        if (c % 2 == 0) ahead.step();
-        for (int g = c * Few::kAtOnce / Few::kColumns; g < (c + 1) * Few::kAtOnce / Few::kColumns;
-             ++g) {
-          if (next != nullptr) pack_group<C, L>(next_packed, next, pack_g, pack_c, dims);
-          pack_c += Few::kColumns;
-          if (pack_c < words) continue;
-          pack_c = 0;
-          ++pack_g;
-        }
-      }
+    few_block<C, L, false>(acc, packed, q, first, 0, next, later);
+    for (int column = Few::kColumns; column < words; column += Few::kColumns) {
+      if (next != nullptr)
+        few_block<C, L, true>(acc, packed, q, first, column, next, later);
+      else
+        few_block<C, L, false>(acc, packed, q, first, column, next, later);
     }
+    for (int g = 0; g < Few::kAtOnce && next != nullptr; ++g)
+      pack_group<C, L>(packed, next, first + g, last, dims - last * C::kPerWord);
     STROBE_UNROLL(16)
     for (int g = 0; g < Few::kAtOnce; ++g) {
       RealOf<C>* const at = s + (first + g) * L * Few::kKeys;
@@ -157,6 +200,7 @@ STROBE_NOINLINE void few_product(const WordOf<C>* packed, const WordOf<C>* q, in
         Vector::store(at, acc[g]);
     }
   }
+  ahead.go_on(later);
 }
 
 }  // namespace strobe::cpu::STROBE_ISA

@@ -25,7 +25,7 @@ struct FewValues {
 /// Later values are fetched beside.
 template <class C, int kRows, int kVectors>
 STROBE_INLINE void few_value_product(const FewValues<C>& t, int row, int dim, int count,
-                                     Ahead<C>& ahead) {
+                                     typename Ahead<C>::Cursor& later) {
   using Vec = VecOf<C>;
   constexpr int kStep = C::kPerWord;  // keys of a word
   constexpr int kElements = C::kLanes * C::kPerWord;
@@ -40,7 +40,7 @@ STROBE_INLINE void few_value_product(const FewValues<C>& t, int row, int dim, in
   const WordOf<C>* p = t.p + t.begin / kStep * t.p_pitch + row;
   for (int key = t.begin / kStep * kStep; key < t.end; key += kStep, p += t.p_pitch) {
     STROBE_UNROLL(8)
-    for (int i = 0; i < kStep * kVectors; i += 2 * kLine) ahead.step();
+    for (int i = 0; i < kStep * kVectors; i += 2 * kLine) later.step();
     Vec value[kVectors];
     const auto* const a = t.v[key] + dim;
     if constexpr (C::kDot) {
@@ -81,11 +81,13 @@ template <class C, int kRows>
 STROBE_NOINLINE void few_value_rows(const FewValues<C>& t, int row, Ahead<C>& ahead) {
   constexpr int kSums = C::kRows * C::kGroups >= 16 ? 16 : 8;
   constexpr int kVectors = kSums / kRows < 8 ? kSums / kRows : 8;
+  typename Ahead<C>::Cursor later = ahead.cursor();
   int dim = 0;
   for (; dim + kVectors * C::kLanes <= t.head_dim_v; dim += kVectors * C::kLanes)
-    few_value_product<C, kRows, kVectors>(t, row, dim, t.head_dim_v - dim, ahead);
+    few_value_product<C, kRows, kVectors>(t, row, dim, t.head_dim_v - dim, later);
   for (; dim < t.head_dim_v; dim += C::kLanes)
-    few_value_product<C, kRows, 1>(t, row, dim, t.head_dim_v - dim, ahead);
+    few_value_product<C, kRows, 1>(t, row, dim, t.head_dim_v - dim, later);
+  ahead.go_on(later);
 }
 
 /// o of `rows` rows; padding up to the next of 1, 2, 4 and multiples of 8 is computed with them.
