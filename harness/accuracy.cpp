@@ -196,7 +196,8 @@ std::string too_far(const Tally& tally, double tolerance) {
 /// up to 1.6. The root mean square is what holds to 1.25; the largest error gets this much room.
 constexpr double kWorstOfMany = 2.0;
 
-void judge(Comparison& c, const Block& total, const ForwardParams& p, Findings& findings) {
+void judge(Comparison& c, const Block& total, const ForwardParams& p, double slack,
+           Findings& findings) {
   // Our q.k is one sum; standard attention starts a new one every 384 dims.
   const double sums = std::max(1.0, static_cast<double>(p.head_dim) / 384.0);
   c.o_tolerance =
@@ -204,6 +205,8 @@ void judge(Comparison& c, const Block& total, const ForwardParams& p, Findings& 
   c.lse_tolerance = lse_tolerance(c.standard_lse.max_abs, c.largest_lse, p.dtype);
   if (c.values >= kLeastForRms && c.rows >= kLeastRowsForRms)
     c.rms_tolerance = rms_tolerance(sums * c.standard_o.rel_rms, p.o_dtype);
+  for (double* tolerance : {&c.o_tolerance, &c.rms_tolerance, &c.lse_tolerance})
+    *tolerance *= slack;
   findings.add(total.mismatches);
   if (c.o.max_abs > c.o_tolerance) findings.add(too_far(total.o.ours, c.o_tolerance));
   if (c.rms_tolerance > 0.0 && c.o.rel_rms > c.rms_tolerance) {
@@ -269,7 +272,7 @@ Comparison compare_forward(const ForwardParams& p, const Team& team,
   c.standard_lse = total.lse.errors(total.lse.standard);
   c.worst_o = total.o.ours.worst;
   c.worst_lse = total.lse.ours.worst;
-  judge(c, total, p, findings);
+  judge(c, total, p, options.slack, findings);
   c.failures = findings.lines();
   return c;
 }

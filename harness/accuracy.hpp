@@ -82,6 +82,8 @@ struct CompareOptions {
   std::int64_t full_below = std::int64_t{1} << 24;
   /// Told the share that is done, 0 to 1; called by one thread at a time.
   std::function<void(double)> progress{};
+  double slack =
+      1.0;  ///< on every tolerance: for those who look for the worst of millions of calls
 };
 
 /// Compares p.o and, where given, p.lse, with float64 on the same inputs.

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "api/checks.hpp"
 #include "api/messages.hpp"
 #include "api/validate.hpp"
 
@@ -119,18 +120,6 @@ void check_dropout(const Dropout& dropout, const char* where) {
     fail("dropout-offset", where,
          {"dropout.offset is ", dropout.offset,
           "; it counts the uses of a seed below 2^27; go on with another seed"});
-  }
-}
-
-void check_rotary(const Rotary& rotary, const char* where) {
-  if (rotary.dim < 0 || rotary.dim % 2 != 0) {
-    fail("rotary-dim", where,
-         {"rotary.dim is ", rotary.dim,
-          "; it turns dimensions in pairs, so it must be even and at least 0, which is off"});
-  }
-  if (!(rotary.base > 0) || !std::isfinite(rotary.base)) {
-    fail("rotary-base", where,
-         {"rotary.base is ", rotary.base, "; it must be finite and above 0, as in 10000"});
   }
 }
 

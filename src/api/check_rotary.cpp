@@ -1,6 +1,7 @@
-// Tables of rotary embedding: shapes, types, and that they hold every position that is looked up.
+// Rotary embedding: its numbers, shapes and types of tables, and every position looked up in them.
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <cmath>
 
 #include "api/checks.hpp"
 #include "api/messages.hpp"
@@ -23,22 +24,37 @@ void check_table_shapes(const DecodeTensors& t, const Rotary& rotary, const char
         "; it takes a column for each pair, ", rotary.dim / 2});
 }
 
-/// Rows of q and new keys of sequence `b` turn at positions [first, last].
-struct Positions {
-  std::int64_t first = 0;
-  std::int64_t last = -1;
-};
-
-Positions positions_of(const DecodeTensors& t, const Mask& mask, std::int64_t b) {
+/// The last position that a row of q or a new key of sequence `b` turns at; below 0: none.
+std::int64_t last_position(const DecodeTensors& t, const Mask& mask, std::int64_t b, Lengths n) {
   const std::int64_t added = new_key_side(t).length(b);
-  const Lengths n{query_side(t).length(b), entries(t.cache.cache_seqlens)[b] + added};
-  Positions found;
-  if (n.q > 0) found = {mask.position(0, n), mask.position(n.q - 1, n)};
-  if (added > 0) found.last = std::max(found.last, n.k - 1);
-  return found;
+  const std::int64_t of_queries = n.q > 0 ? mask.position(n.q - 1, n) : -1;
+  return std::max(of_queries, added > 0 ? n.k - 1 : -1);
+}
+
+/// Rows before position 0 see no key before it, and each sees what those before it do: so the last
+/// of them tells whether any sees a key, which is then at a distance that no table knows.
+void check_rows_before_keys(const Mask& mask, std::int64_t b, Lengths n, const char* where) {
+  const std::int64_t row = std::min(n.q - 1, -1 - mask.position(0, n));
+  if (row < 0 || mask.keys(row, n).count() == 0) return;
+  fail("rotary-positions", where,
+       {"row ", row, " of sequence ", b, " is at position ", mask.position(row, n),
+        ", which no table holds, and sees keys: the sequence has more queries than keys; shorten ",
+        "it with seqlens_q, align top left, or leave the tables out"});
 }
 
 }  // namespace
+
+void check_rotary(const Rotary& rotary, const char* where) {
+  if (rotary.dim < 0 || rotary.dim % 2 != 0) {
+    fail("rotary-dim", where,
+         {"rotary.dim is ", rotary.dim,
+          "; it turns dimensions in pairs, so it must be even and at least 0, which is off"});
+  }
+  if (!(rotary.base > 0) || !std::isfinite(rotary.base)) {
+    fail("rotary-base", where,
+         {"rotary.base is ", rotary.base, "; it must be finite and above 0, as in 10000"});
+  }
+}
 
 void check_rotary_types(const DecodeTensors& t, const char* where) {
   const Named cos{"rotary_cos", t.rotary_cos}, sin{"rotary_sin", t.rotary_sin};
@@ -64,16 +80,13 @@ void check_rotary_tables(const DecodeTensors& t, const Problem& problem, const c
   check_table_shapes(t, problem.rotary, where);
   const std::int64_t held = t.rotary_cos.shape[0];
   for (std::int64_t b = 0; b < problem.batch; ++b) {
-    const Positions used = positions_of(t, problem.mask, b);
-    if (used.first >= 0 && used.last < held) continue;
-    if (used.first < 0) {
-      fail("rotary-positions", where,
-           {"the first query of sequence ", b, " is at position ", used.first, ", which no table ",
-            "holds: it has more queries than keys; shorten it with seqlens_q, align top left, or ",
-            "leave the tables out"});
-    }
+    const std::int64_t old = entries(t.cache.cache_seqlens)[b];
+    const Lengths n{query_side(t).length(b), old + new_key_side(t).length(b)};
+    check_rows_before_keys(problem.mask, b, n, where);
+    const std::int64_t last = last_position(t, problem.mask, b, n);
+    if (last < held) continue;
     fail("rotary-positions", where,
-         {"sequence ", b, " turns a row at position ", used.last, " and rotary_cos holds ", held,
+         {"sequence ", b, " turns a row at position ", last, " and rotary_cos holds ", held,
           " positions; make rotary_cos and rotary_sin longer"});
   }
 }

@@ -174,9 +174,13 @@ CacheLengths check_cache_lengths(const DecodeTensors& t, const char* where);
 
 // --- rotary embedding (check_rotary.cpp)
 
+/// What can be said without sizes.
+void check_rotary(const Rotary& rotary, const char* where);
+
 /// Both or neither, of one type.
 void check_rotary_types(const DecodeTensors& t, const char* where);
-/// Tables against the problem's rotary, and every position that is looked up in them.
+/// Tables against the problem's rotary, and every position that is looked up in them. Rows before
+/// position 0 have none and pass where they see no key.
 void check_rotary_tables(const DecodeTensors& t, const Problem& problem, const char* where);
 
 // --- plans (check_plan.cpp)

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "api/checks.hpp"
+#include "api/memory.hpp"
 #include "api/messages.hpp"
 
 namespace strobe {
@@ -66,10 +67,7 @@ void copy_page(const TensorView& cache, const PageCopy& copy) {
       std::memcpy(at(copy.to, slot, head), at(copy.from, slot, head), bytes);
 }
 
-}  // namespace
-
-void copy_pages(const TensorView& k_cache, const TensorView& v_cache,
-                std::span<const PageCopy> copies) {
+void check(const TensorView& k_cache, const TensorView& v_cache, std::span<const PageCopy> copies) {
   const Named k{"k_cache", k_cache}, v{"v_cache", v_cache};
   for (const Named& cache : {k, v}) check_given(cache);
   check_types(k, v);
@@ -80,6 +78,14 @@ void copy_pages(const TensorView& k_cache, const TensorView& v_cache,
   }
   api::check_apart(k, v, kWhere);
   check_copies(copies, k_cache.shape[0]);
+}
+
+}  // namespace
+
+void copy_pages(const TensorView& k_cache, const TensorView& v_cache,
+                std::span<const PageCopy> copies) {
+  api::with_memory_for("the message of an error (a few KiB)", kWhere,
+                       [&] { check(k_cache, v_cache, copies); });
   for (const PageCopy& copy : copies) {
     if (copy.from == copy.to) continue;
     for (const TensorView& cache : {k_cache, v_cache}) copy_page(cache, copy);

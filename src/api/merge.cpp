@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "api/checks.hpp"
+#include "api/memory.hpp"
 #include "api/messages.hpp"
 #include "cpu/merge.hpp"
 
@@ -115,9 +116,7 @@ void check_overlaps(const MergeTensors& t) {
   }
 }
 
-}  // namespace
-
-void merge(const MergeTensors& tensors, const Exec& exec) {
+void check(const MergeTensors& tensors) {
   if (tensors.parts.empty())
     fail("merge-parts", kWhere,
          {"parts is empty; give at least one, whose shapes all others have"});
@@ -125,6 +124,12 @@ void merge(const MergeTensors& tensors, const Exec& exec) {
   check_sink_logits(tensors);
   check_outputs(tensors);
   check_overlaps(tensors);
+}
+
+}  // namespace
+
+void merge(const MergeTensors& tensors, const Exec& exec) {
+  api::with_memory_for("the message of an error (a few KiB)", kWhere, [&] { check(tensors); });
   if (is_empty(tensors.o) && is_empty(tensors.lse)) return;
   const int threads = exec.parallel.run != nullptr ? available_threads() : 1;
   cpu::merge(tensors, exec.parallel, threads);

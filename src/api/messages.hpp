@@ -94,8 +94,6 @@ inline constexpr Message kMessages[] = {
     {"tree-keys", Code::invalid_argument},
     {"tree-size", Code::invalid_argument},
     // helpers of decoding
-    {"tables-dim", Code::invalid_argument},
-    {"tables-base", Code::invalid_argument},
     {"tables-factor", Code::invalid_argument},
     {"tables-frequencies", Code::invalid_argument},
     {"tables-size", Code::invalid_argument},

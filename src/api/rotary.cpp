@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "api/checks.hpp"
+#include "api/memory.hpp"
 #include "api/messages.hpp"
 #include "semantics/rotary.hpp"
 
@@ -13,16 +15,6 @@ namespace {
 using api::fail;
 
 constexpr const char* kWhere = "strobe::fill_rotary_tables";
-
-void check_rotary(const Rotary& rotary) {
-  if (rotary.dim < 0 || rotary.dim % 2 != 0)
-    fail("tables-dim", kWhere,
-         {"rotary.dim is ", rotary.dim,
-          "; dimensions are turned in pairs, so it is even and at least 0, which is off"});
-  if (!(rotary.base > 0 && std::isfinite(rotary.base)))
-    fail("tables-base", kWhere,
-         {"rotary.base is ", rotary.base, "; it is a finite number above 0, 10000 in most models"});
-}
 
 void check_scaling(const RotaryTableOptions& options) {
   const auto scaling = static_cast<std::int32_t>(options.scaling);
@@ -65,10 +57,12 @@ void check_size(const Table& table, std::int64_t positions, std::int64_t pairs) 
 void fill_rotary_tables(const RotaryTableOptions& options, std::int64_t positions,
                         std::span<float> cos, std::span<float> sin) {
   const std::int64_t pairs = options.rotary.dim / 2;
-  check_rotary(options.rotary);
-  check_scaling(options);
-  check_size({"cos", cos.size()}, positions, pairs);
-  check_size({"sin", sin.size()}, positions, pairs);
+  api::with_memory_for("the message of an error (a few KiB)", kWhere, [&] {
+    api::check_rotary(options.rotary, kWhere);
+    check_scaling(options);
+    check_size({"cos", cos.size()}, positions, pairs);
+    check_size({"sin", sin.size()}, positions, pairs);
+  });
   for (std::int64_t pair = 0; pair < pairs; ++pair) {
     const double step = scaled_rotary_step(options, pair);
     for (std::int64_t position = 0; position < positions; ++position) {

@@ -42,8 +42,8 @@ inline double rotary_step(const Rotary& rotary, std::int64_t pair) {
 
 inline Turn turn_by(double angle) { return {std::cos(angle), std::sin(angle)}; }
 
-/// What the call's tables hold for `position`. They begin at position 0; a row before it, which has
-/// no key at its position, is not turned.
+/// What the call's tables hold for `position`. They begin at position 0; a row before it, which
+/// sees no key, is not turned.
 inline Turn table_turn(const DecodeParams& p, std::int64_t position, std::int64_t pair) {
   if (position < 0) return {};
   return {load_element(p.rotary_cos, p.rotary_dtype, position * p.rotary_cos_stride + pair),

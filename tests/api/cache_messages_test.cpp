@@ -255,9 +255,9 @@ const Provocation kRotary[] = {
      "strobe::decode: sequence 0 turns a row at position 6 and rotary_cos holds 6 positions; make "
      "rotary_cos and rotary_sin longer [rotary-positions]"},
     {"QueriesBeforeTheFirstKey", SPOIL(c.rotate()),
-     "strobe::decode: the first query of sequence 1 is at position -1, which no table holds: it "
-     "has more queries than keys; shorten it with seqlens_q, align top left, or leave the tables "
-     "out [rotary-positions]"},
+     "strobe::decode: row 0 of sequence 1 is at position -1, which no table holds, and sees keys: "
+     "the sequence has more queries than keys; shorten it with seqlens_q, align top left, or leave "
+     "the tables out [rotary-positions]"},
     {"RotaryBeyondTheHeadOfQ", SPOIL(c.options.rotary.dim = 10),
      "strobe::decode: rotary.dim is 10 and head_dim is 8; it turns the first dimensions of a head, "
      "at most all of them [rotary-dim]"},

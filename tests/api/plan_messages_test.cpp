@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "call.hpp"
+#include "decode_call.hpp"
 #include "provocation.hpp"
 
 namespace strobe::test {
@@ -21,7 +22,23 @@ void plan_with(int threads, const char* backend = "") {
   Plan(Problem::parse(kCase), {.threads = threads, .backend = backend});
 }
 
+void run_forwards_plan_on_decode_tensors() {
+  const DecodeCall call;
+  Plan(Problem::parse(kCase)).run(call.tensors, {});
+}
+
+void run_decodes_plan_on_forward_tensors() {
+  const Call call;
+  Plan(DecodeCall().check(), {.op = Op::decode}).run(call.tensors, {});
+}
+
 const Provocation kProvocations[] = {
+    {"ForwardsPlanOnDecodeTensors", run_forwards_plan_on_decode_tensors,
+     "strobe::Plan::run: the plan was made for forward and is run on DecodeTensors; make a plan "
+     "with PlanOptions::op for what it is run on [plan-op]"},
+    {"DecodesPlanOnForwardTensors", run_decodes_plan_on_forward_tensors,
+     "strobe::Plan::run: the plan was made for decode and is run on ForwardTensors; make a plan "
+     "with PlanOptions::op for what it is run on [plan-op]"},
     {"NoThreads", [] { plan_with(0); },
      "strobe::Plan: threads is 0; a plan needs 1 or more [plan-threads]"},
     {"NoThreadsToExplain", [] { explain(Problem::parse(kCase), {.threads = -1}); },

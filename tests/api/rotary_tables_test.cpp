@@ -79,17 +79,19 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 const Provocation kProvocations[] = {
     {"OddDim", [] { fill({.rotary = {.dim = 7}}, 2, 6, 6); },
-     "strobe::fill_rotary_tables: rotary.dim is 7; dimensions are turned in pairs, so it is even "
-     "and at least 0, which is off [tables-dim]"},
+     "strobe::fill_rotary_tables: rotary.dim is 7; it turns dimensions in pairs, so it must be "
+     "even "
+     "and at least 0, which is off [rotary-dim]"},
     {"NegativeDim", [] { fill({.rotary = {.dim = -2}}, 2, 6, 6); },
-     "strobe::fill_rotary_tables: rotary.dim is -2; dimensions are turned in pairs, so it is even "
-     "and at least 0, which is off [tables-dim]"},
+     "strobe::fill_rotary_tables: rotary.dim is -2; it turns dimensions in pairs, so it must be "
+     "even "
+     "and at least 0, which is off [rotary-dim]"},
     {"BaseZero", [] { fill({.rotary = {.dim = 4, .base = 0}}, 2, 4, 4); },
-     "strobe::fill_rotary_tables: rotary.base is 0; it is a finite number above 0, 10000 in most "
-     "models [tables-base]"},
+     "strobe::fill_rotary_tables: rotary.base is 0; it must be finite and above 0, as in 10000 "
+     "[rotary-base]"},
     {"BaseNaN", [] { fill({.rotary = {.dim = 4, .base = kNaN}}, 2, 4, 4); },
-     "strobe::fill_rotary_tables: rotary.base is nan; it is a finite number above 0, 10000 in most "
-     "models [tables-base]"},
+     "strobe::fill_rotary_tables: rotary.base is nan; it must be finite and above 0, as in 10000 "
+     "[rotary-base]"},
     {"FactorBelowOne",
      [] { fill({.rotary = {.dim = 4}, .scaling = RotaryScaling::linear, .factor = 0.5}, 2, 4, 4); },
      "strobe::fill_rotary_tables: factor is 0.5; it is what positions are stretched by, so a "

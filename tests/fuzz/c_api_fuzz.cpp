@@ -10,11 +10,8 @@
 
 #include "bytes.hpp"
 #include "hostile_call.hpp"
+#include "hostile_run.hpp"
 #include "strobe/strobe.h"
-
-// Sizes beyond all memory are to end in a null pointer, as without a sanitizer.
-extern "C" const char* __asan_default_options();
-extern "C" const char* __asan_default_options() { return "allocator_may_return_null=1"; }
 
 namespace strobe::fuzz {
 namespace {
@@ -112,25 +109,14 @@ std::vector<std::byte> resized(const Struct& from, Bytes& bytes) {
   return memory;
 }
 
-bool accepted_by_cpp(const HostileCall& call, std::optional<Problem>& problem) {
-  try {
-    problem = Problem::of(call.tensors(), call.options());
-    return true;
-  } catch (const Error&) {
-    return false;
-  }
-}
-
 void run_call(const HostileCall& call, Bytes& bytes) {
   if (!call.checkable() || !call.runnable()) return;
   for (const Slot& slot : call.slots())  // C has no strides of another rank
     if (slot.given && slot.strides.rank() != slot.shape.rank()) return;
-  std::optional<Problem> problem;
-  const bool accepted = accepted_by_cpp(call, problem);
-  if (accepted && !is_small(*problem)) return;
+  const std::optional<Problem> problem = checked(call);
+  if (problem && !is_small(*problem)) return;
 
-  const std::vector<std::byte> before = call.outputs();
-  const std::vector<std::byte> given = call.inputs();
+  const Snapshot before(call);
   const strobe_options options = options_of(call.options());
   const std::vector<std::byte> options_memory = resized(options, bytes);
   const bool known = options_memory.size() == sizeof options;
@@ -139,10 +125,10 @@ void run_call(const HostileCall& call, Bytes& bytes) {
   const std::vector<std::byte> args_memory = resized(args, bytes);
   const auto* const passed = reinterpret_cast<const strobe_forward_args*>(args_memory.data());
   const bool ok = succeeded(strobe_forward(bytes.one_in(40) ? nullptr : passed, nullptr));
-  require(call.inputs() == given, "inputs are only read");
-  if (!ok) require(call.outputs() == before, "a call that fails writes nothing");
+  require(call.memory(Use::input) == before.inputs, "inputs are only read");
+  if (!ok) require(call.memory(Use::output) == before.outputs, "a call that fails writes nothing");
   if (ok && known && args_memory.size() == sizeof args)
-    require(accepted, "what C++ refuses, C refuses", strobe_last_error());
+    require(problem.has_value(), "what C++ refuses, C refuses", strobe_last_error());
 
   strobe_plan* plan = nullptr;
   const bool planned = succeeded(strobe_plan_create(passed, nullptr, &plan));

@@ -4,13 +4,18 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <numeric>
 #include <string>
 #include <vector>
 
 #include "failing_memory.hpp"
 #include "strobe/strobe.h"
+#include "tests/api/decode_call.hpp"
+#include "tests/api/merge_parts.hpp"
+#include "tests/c_api/c_call.hpp"
 
 namespace strobe {
 namespace {
@@ -61,6 +66,82 @@ TEST(OutOfMemoryInC, Forward) {
               return right ? code : STROBE_DEVICE;
             }),
             1);
+}
+
+/// A call that appends to a cache in pages, in both languages. Fails each allocation of `act`,
+/// which may have written if it says STROBE_OK, and must have then.
+class DecodeInC : public ::testing::Test {
+ protected:
+  DecodeInC() {
+    call_.append();
+    call_.page();
+    call_.rotate();
+    std::iota(call_.memory.begin(), call_.memory.end(), -1e3F);
+    args_ = test::c_args(call_.tensors);
+    options_ = test::c_options(call_.options);
+    args_.options = &options_;
+  }
+  int fail_each_that_writes(const std::function<strobe_code()>& act) {
+    const std::vector<float> before = call_.memory;
+    return fail_each([&] {
+      std::ranges::copy(before, call_.memory.begin());
+      const strobe_code code = act();
+      return (call_.memory != before) == (code == STROBE_OK) ? code : STROBE_DEVICE;
+    });
+  }
+
+  test::DecodeCall call_{};
+  strobe_decode_args args_{};
+  strobe_options options_{};
+};
+
+TEST_F(DecodeInC, Decode) {
+  EXPECT_GT(fail_each_that_writes([&] { return strobe_decode(&args_, nullptr); }), 1);
+}
+
+TEST_F(DecodeInC, Plans) {
+  EXPECT_GT(fail_each([&] {
+              test::CPlan made;
+              return strobe_plan_create_decode(&args_, nullptr, &made.plan);
+            }),
+            2);
+  test::CPlan made;
+  ASSERT_EQ(strobe_plan_create_decode(&args_, nullptr, &made.plan), STROBE_OK);
+  std::vector<std::byte> workspace(
+      static_cast<std::size_t>(strobe_plan_workspace_bytes(made.plan)));
+  strobe_exec exec;
+  strobe_exec_init(&exec, sizeof exec);
+  exec.workspace = workspace.data();
+  exec.workspace_bytes = static_cast<std::int64_t>(workspace.size());
+  EXPECT_EQ(fail_each_that_writes([&] { return strobe_plan_run_decode(made.plan, &args_, &exec); }),
+            0);
+}
+
+TEST_F(DecodeInC, CopiesOfPages) {
+  const strobe_page_copy copies[] = {{0, 1}, {2, 3}};
+  EXPECT_GT(fail_each_that_writes(
+                [&] { return strobe_copy_pages(&args_.k_cache, &args_.v_cache, copies, 2); }),
+            0);
+}
+
+TEST(OutOfMemoryInC, Merge) {
+  const std::vector<test::Part<float>> parts{{{}, 1}, {{}, 2}};
+  test::Part<float> all = test::Part<float>::filled({}, 7, 7);
+  std::vector<strobe_partial> c_parts;
+  for (const Partial& part : test::views_of(parts))
+    c_parts.push_back({test::c_tensor(part.o), test::c_tensor(part.lse)});
+  strobe_merge_args args;
+  strobe_merge_args_init(&args, sizeof args);
+  args.parts = c_parts.data();
+  args.num_parts = static_cast<std::int64_t>(c_parts.size());
+  args.o = test::c_tensor(TensorView(all.o.data(), all.n.o()));
+  EXPECT_GT(fail_each([&] {
+              std::ranges::fill(all.o, 7.0F);
+              const strobe_code code = strobe_merge(&args, nullptr);
+              const bool wrote = std::ranges::count(all.o, 7.0F) == 0;
+              return wrote == (code == STROBE_OK) ? code : STROBE_DEVICE;
+            }),
+            0);
 }
 
 TEST(OutOfMemoryInC, PlansPoolsAndTexts) {

@@ -274,6 +274,29 @@ TEST_P(DecodeLaws, AnAngleOfZeroTurnsNothing) {
   }
 }
 
+/// A sequence without a key stays in its batch, with tables that have no row for its queries: it
+/// gets what rows that see nothing get, and the others what they get beside a busy one.
+TEST_P(DecodeLaws, IdleSequencesMayStayInABatchThatTurnsByTables) {
+  const Problem problem =
+      Problem::parse("b3 h4/2 q2 k70 d64 causal append page=16 rotary=64 seqlens");
+  TensorMap in = harness::drawn_decode_tensors(problem, 1);
+  for (const char* name : {"rotary_cos", "rotary_sin"})
+    in.emplace(name, HostTensor(DType::f32, {70, 32}));
+  fill_rotary_tables({.rotary = problem.rotary}, 70, {in.at("rotary_cos").as<float>(), 70 * 32},
+                     {in.at("rotary_sin").as<float>(), 70 * 32});
+  const testing::Outcome busy = decode(problem, in);
+  for (const char* name : {"cache_seqlens", "seqlens_new"}) in.at(name).set({1}, 0);
+  in.at("seqlens_q").set({1}, 2);
+  const testing::Outcome idle = decode(problem, in);
+  for (std::int64_t h = 0; h < 4; ++h) {
+    for (const std::int64_t b : {0, 2}) testing::expect_same_rows({idle, b, h}, {busy, b, h}, 2);
+    for (std::int64_t row = 0; row < 2; ++row) {
+      EXPECT_EQ(idle.lse_at(1, h, row), -std::numeric_limits<double>::infinity());
+      for (std::int64_t d = 0; d < 64; ++d) EXPECT_EQ(idle.o_at(1, row, h, d), 0.0);
+    }
+  }
+}
+
 /// Scores depend on the distance of query and key alone, so the same turn of both changes little.
 TEST_P(DecodeLaws, RotaryEmbeddingKnowsDistancesAlone) {
   const Problem problem = Problem::parse("h4/2 q8 k8 d64 causal append rotary=64");

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <vector>
 
+#include "harness/random_cache.hpp"
 #include "tests/support/run.hpp"
 
 // Sanitizers bring their own malloc, which cannot be counted this way; and the build for aarch64 is
@@ -67,6 +68,30 @@ TEST_P(Allocation, NoneInsideRun) {
   for (int i = 0; i < 3; ++i) plan.run(tensors, exec);
   EXPECT_EQ(allocations - before, 0);
 }
+
+class DecodeAllocation : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(DecodeAllocation, NoneInsideRun) {
+  const Problem problem = Problem::parse(GetParam());
+  harness::TensorMap in = harness::drawn_decode_tensors(problem, 0);
+  harness::TensorMap out = harness::output_tensors(problem, in);
+  const DecodeTensors tensors = harness::decode_tensors(in, out);
+  ThreadPool pool(2);
+  const Plan plan(problem, {.threads = 2, .op = Op::decode, .splits = 3});
+  std::vector<std::byte> workspace(plan.workspace_bytes());
+  const Exec exec{.parallel = pool.parallel(), .workspace = workspace};
+  plan.run(tensors, exec);
+  const long before = allocations;
+  for (int i = 0; i < 3; ++i) plan.run(tensors, exec);
+  EXPECT_EQ(allocations - before, 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Cases, DecodeAllocation,
+    ::testing::Values("b2 h8/2 q1 k4000 d64 bf16", "h4 q300 k900 d40 causal",
+                      "b5 h4/2 q3 k700 d64 causal seqlens page=16 append=2 rotary=64 leftpad",
+                      "b3 h2 q1 k100 d8 batch_idx append=1 rotary=8", "h1 q0 k9 d8 page=4"),
+    [](const auto& info) { return testing::test_name(info.param); });
 
 TEST(Allocation, TheCounterCounts) {
   const long before = allocations;

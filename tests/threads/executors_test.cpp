@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "executors.hpp"
 #include "tests/support/run.hpp"
 
 #if defined(__unix__)
@@ -59,36 +60,7 @@ struct Job {
 
 constexpr const char* kCase = "b3 h2 q300 k260 d40 causal";
 
-/// Executors as callers may write them.
-struct Executor {
-  const char* name;
-  void (*run)(void* context, int workers, Parallel::Body body, void* argument);
-};
-
-constexpr Executor kExecutors[] = {
-    {"one_after_the_other",
-     [](void*, int workers, Parallel::Body body, void* argument) {
-       for (int i = 0; i < workers; ++i) body(argument);
-     }},
-    {"a_single_call", [](void*, int, Parallel::Body body, void* argument) { body(argument); }},
-    {"more_calls_than_asked",
-     [](void*, int workers, Parallel::Body body, void* argument) {
-       std::vector<std::thread> threads;
-       threads.reserve(static_cast<std::size_t>(workers) + 3);
-       for (int i = 0; i < workers + 3; ++i) threads.emplace_back(body, argument);
-       for (std::thread& thread : threads) thread.join();
-     }},
-    {"the_last_begins_when_the_others_are_done",
-     [](void*, int workers, Parallel::Body body, void* argument) {
-       std::vector<std::thread> threads;
-       threads.reserve(static_cast<std::size_t>(workers));
-       for (int i = 1; i < workers; ++i) threads.emplace_back(body, argument);
-       for (std::thread& thread : threads) thread.join();
-       body(argument);
-     }},
-};
-
-class Executors : public ::testing::TestWithParam<Executor> {};
+class Executors : public ::testing::TestWithParam<testing::Executor> {};
 
 TEST_P(Executors, GiveTheSameBits) {
   Job job(kCase);
@@ -101,7 +73,7 @@ TEST_P(Executors, GiveTheSameBits) {
   EXPECT_TRUE(job.right({.parallel = parallel})) << "forward()";
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, Executors, ::testing::ValuesIn(kExecutors),
+INSTANTIATE_TEST_SUITE_P(Kinds, Executors, ::testing::ValuesIn(testing::kExecutors),
                          [](const auto& info) { return std::string(info.param.name); });
 
 TEST(Executors, PoolsNeedNotHaveThePlansSize) {
