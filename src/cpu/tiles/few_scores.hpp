@@ -111,6 +111,10 @@ STROBE_INLINE void pack_group(WordOf<C>* packed, const typename C::Element* cons
   for (int i = 0; i < Few::kKeys; ++i) C::Isa::store(to + i * C::kLanes, r[i]);
 }
 
+/// Sums of kAtOnce groups, in registers.
+template <class C, int L>
+using FewSums = typename FewKeys<C, L>::Vector::Vec[FewKeys<C, L>::kAtOnce];
+
 /// Lines of later rows that are fetched beside the first `columns` columns of a product: three in
 /// four of those that a key and its value have, as the products with values take less time.
 template <class C>
@@ -122,9 +126,8 @@ constexpr int lines_before(int columns) {
 /// Columns [c, c + kTogether) of the sums of kAtOnce groups, of which `packed` is the first; later
 /// rows are fetched beside. q is [word][L], each repeated kKeys times.
 template <class C, int L>
-STROBE_INLINE void few_columns(typename FewKeys<C, L>::Vector::Vec (&acc)[FewKeys<C, L>::kAtOnce],
-                               const WordOf<C>* packed, const WordOf<C>* q, int c,
-                               typename Ahead<C>::Cursor& later) {
+STROBE_INLINE void few_columns(FewSums<C, L>& acc, const WordOf<C>* packed, const WordOf<C>* q,
+                               int c, typename Ahead<C>::Cursor& later) {
   using Few = FewKeys<C, L>;
   using Vector = typename Few::Vector;
   STROBE_UNROLL(4)
@@ -151,9 +154,8 @@ STROBE_INLINE void few_columns(typename FewKeys<C, L>::Vector::Vec (&acc)[FewKey
 /// One block of columns of the sums of kAtOnce groups from `first` on. With kNext the block before,
 /// which is whole, is packed anew from the rows `next`.
 template <class C, int L, bool kNext>
-STROBE_INLINE void few_block(typename FewKeys<C, L>::Vector::Vec (&acc)[FewKeys<C, L>::kAtOnce],
-                             WordOf<C>* packed, const WordOf<C>* q, int first, int column,
-                             const typename C::Element* const* next,
+STROBE_INLINE void few_block(FewSums<C, L>& acc, WordOf<C>* packed, const WordOf<C>* q, int first,
+                             int column, const typename C::Element* const* next,
                              typename Ahead<C>::Cursor& later) {
   using Few = FewKeys<C, L>;
   constexpr int kGroupsAStep = Few::kAtOnce * Few::kTogether / Few::kColumns;
@@ -181,7 +183,7 @@ STROBE_NOINLINE void few_product(WordOf<C>* packed, const WordOf<C>* q, int word
   const int last = words - Few::kColumns;
   typename Ahead<C>::Cursor later = ahead.cursor();
   for (int first = 0; first < Few::kGroups; first += Few::kAtOnce) {
-    typename Vector::Vec acc[Few::kAtOnce];
+    FewSums<C, L> acc;
     STROBE_UNROLL(16)
     for (int g = 0; g < Few::kAtOnce; ++g) acc[g] = Vector::zero();
     few_block<C, L, false>(acc, packed, q, first, 0, next, later);
