@@ -101,7 +101,8 @@ std::int64_t HostileDecode::number_of(const Slot& slot, std::size_t index, Bytes
     return place(index, places_, shuffled_, bytes);
   if (name == "seqlens_q") return bytes.in(0, rows_);
   if (name == "seqlens_new") return bytes.in(0, added_);
-  if (name == "leftpad_k") return bytes.in(0, number_in(this->slot("cache_seqlens"), index));
+  if (name == "leftpad_k")
+    return bytes.in(0, std::max(number_in(this->slot("cache_seqlens"), index), 0));
   return bytes.in(0, std::max<std::int64_t>(keys_ - added_, 0));
 }
 

@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <string>
 #include <tuple>
 
+#include "harness/random_cache.hpp"
 #include "tests/suites/onnx_runs.hpp"
 #include "tests/support/run.hpp"
 
@@ -66,14 +69,9 @@ void for_each_index(const Shape& shape, What&& what) {
         for (std::int64_t l = 0; l < shape[3]; ++l) what(Shape{i, j, k, l});
 }
 
-class OnnxAttention : public ::testing::TestWithParam<std::tuple<OnnxRun, std::string>> {};
-
-TEST_P(OnnxAttention, GivesWhatOnnxExpects) {
-  const OnnxRun& run = std::get<0>(GetParam());
-  const std::string& backend = std::get<1>(GetParam());
-  const Problem problem = Problem::parse(run.text);
-  harness::TensorMap inputs = testing::onnx_inputs(run, problem);
-  const testing::Outcome outcome = testing::run(problem, inputs, backend);
+/// Compares what a run's case gave with what ONNX expects: o, or scores or probabilities.
+void expect_onnx(const OnnxRun& run, const Problem& problem, const std::string& backend,
+                 const testing::Outcome& outcome) {
   Differences differences(tolerance_of(run, problem, backend));
   if (run.compared == "o") {
     const harness::HostTensor wanted = testing::onnx_tensor(run, "o");
@@ -90,6 +88,50 @@ TEST_P(OnnxAttention, GivesWhatOnnxExpects) {
     });
   }
   differences.expect_none();
+}
+
+class OnnxAttention : public ::testing::TestWithParam<std::tuple<OnnxRun, std::string>> {};
+
+TEST_P(OnnxAttention, GivesWhatOnnxExpects) {
+  const auto& [run, backend] = GetParam();
+  const Problem problem = Problem::parse(run.text);
+  harness::TensorMap inputs = testing::onnx_inputs(run, problem);
+  expect_onnx(run, problem, backend, testing::run(problem, inputs, backend));
+}
+
+/// The rows of k or v that lie in a contiguous cache without an index: ONNX's present_key and
+/// present_value.
+void expect_present(const harness::HostTensor& cache, const harness::HostTensor& rows,
+                    const harness::TensorMap& in) {
+  for_each_index(rows.shape(), [&](const Shape& at) {
+    const double old = in.at("cache_seqlens").get({at[0]});
+    const double added = in.contains("seqlens_new") ? in.at("seqlens_new").get({at[0]})
+                                                    : static_cast<double>(in.at("k").shape()[1]);
+    if (static_cast<double>(at[1]) < old + added) {
+      ASSERT_EQ(cache.get(at), rows.get(at)) << harness::to_string(at);
+    }
+  });
+}
+
+/// Past keys in the cache and new ones appended to it, in one call: K of these tests has 6 rows (of
+/// one, 2), and so many are new here in every run. Tests without a past are as well held in a cache
+/// as others.
+TEST_P(OnnxAttention, GivesWhatOnnxExpectsOverACache) {
+  const auto& [run, backend] = GetParam();
+  const Problem plain = Problem::parse(run.text);
+  const harness::TensorMap forward = testing::onnx_inputs(run, plain);
+  const std::string append = " append=" + std::to_string(std::min<std::int64_t>(6, plain.seqlen_k));
+  for (const std::string& cache :
+       {std::string(), append, " page=4" + append, " batch_idx" + append}) {
+    SCOPED_TRACE(cache);
+    const Problem problem = Problem::parse(run.text + cache);
+    harness::TensorMap inputs = harness::in_cache(problem, 1, testing::onnx_inputs(run, plain));
+    expect_onnx(run, problem, backend,
+                testing::decode(problem, inputs, {.backend = backend, .op = Op::decode}));
+    if (cache != append) continue;
+    for (const char* const name : {"k", "v"})
+      expect_present(inputs.at(std::string(name) + "_cache"), forward.at(name), inputs);
+  }
 }
 
 std::vector<std::string> all_backends() {
