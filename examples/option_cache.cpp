@@ -79,6 +79,22 @@ Numbers fork(Cache& cache, strobe::PagePool& pool, const Numbers& table, std::in
   return other;
 }
 
+// A cache of one byte a number, with a scale for each token of a head: the append writes both.
+struct Int8Cache {
+  std::vector<std::int8_t> k = std::vector<std::int8_t>(kKeys * kHeadsKv * kDim);
+  std::vector<std::int8_t> v = std::vector<std::int8_t>(kKeys * kHeadsKv * kDim);
+  std::vector<float> k_scale = std::vector<float>(kKeys * kHeadsKv);
+  std::vector<float> v_scale = std::vector<float>(kKeys * kHeadsKv);
+
+  strobe::KvCache quantised(const Numbers& lengths) {
+    return {.k_cache = {k.data(), {1, kKeys, kHeadsKv, kDim}},
+            .v_cache = {v.data(), {1, kKeys, kHeadsKv, kDim}},
+            .cache_seqlens = {lengths.data(), {1}},
+            .k_scale = {k_scale.data(), {1, kKeys, kHeadsKv}},
+            .v_scale = {v_scale.data(), {1, kKeys, kHeadsKv}}};
+  }
+};
+
 // The first 8 dimensions of q and of new keys are turned at their positions; keys in the cache were
 // when they came.
 void rotary(Sequence& in, Cache& cache, const Numbers& lengths) {
@@ -193,9 +209,20 @@ bool run_rotary() {
   return good;
 }
 
+/// No kernel reads codes yet, so all that runs is the check.
+bool run_quantised() {
+  Sequence in;
+  Int8Cache cache;
+  const Numbers lengths{kFirst};
+  DecodeTensors step = tokens(in, kFirst, 1);
+  step.cache = cache.quantised(lengths);
+  const strobe::Problem problem = strobe::Problem::of(step, {.mask = {.causal = true}});
+  return problem.kv_dtype == strobe::DType::i8 && problem.kv_scales == strobe::KvScales::token;
+}
+
 }  // namespace
 
 int main() {
   const bool contiguous_good = run_contiguous(), pages = run_pages(), rotary_good = run_rotary();
-  return contiguous_good && pages && rotary_good ? 0 : 1;
+  return contiguous_good && pages && rotary_good && run_quantised() ? 0 : 1;
 }

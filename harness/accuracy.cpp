@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "harness/accuracy_scan.hpp"
+#include "harness/plain_keys.hpp"
 #include "harness/standard_attention.hpp"
 #include "reference/forward.hpp"
 #include "semantics/number_formats.hpp"
@@ -252,6 +253,7 @@ double lse_tolerance(double standard_error, double largest_lse, DType dtype) {
 
 Comparison compare_forward(const ForwardParams& p, const Team& team,
                            const CompareOptions& options) {
+  if (p.kv_dtype != DType::none) return compare_forward(PlainKeys(p).params(), team, options);
   Comparison c;
   c.lse_given = p.lse != nullptr;
   for (std::int64_t b = 0; b < p.batch; ++b) c.rows_all += sequence(p, b).rows * p.num_heads;

@@ -86,7 +86,8 @@ struct CompareOptions {
       1.0;  ///< on every tolerance: for those who look for the worst of millions of calls
 };
 
-/// Compares p.o and, where given, p.lse, with float64 on the same inputs.
+/// Compares p.o and, where given, p.lse, with float64 on the same inputs; of a quantised cache, on
+/// the values of its codes, which standard attention then reads as f32.
 /// Found besides, in every row, sampled or not: elements never written (all bits set, as
 /// output_tensors leaves them), rows that see no key with o != 0 or lse != -inf, and, where the
 /// inputs are finite, NaN and infinities. In compared rows NaN and infinities must be those of

@@ -16,7 +16,9 @@
 #endif
 
 #include "api/messages.hpp"
+#include "api/overlap.hpp"
 #include "harness/machine.hpp"
+#include "semantics/number_formats.hpp"
 
 namespace strobe::harness {
 namespace {
@@ -91,8 +93,8 @@ std::int64_t strided_bytes(DType dtype, const Shape& shape, const Shape& strides
       throw_overflow(where, shape, dtype);
   }
   std::int64_t bytes = 0;
-  if (__builtin_add_overflow(last, empty ? 0 : 1, &last) ||
-      __builtin_mul_overflow(last, size_of(dtype), &bytes))
+  if (__builtin_add_overflow(last, empty ? 0 : packed_in_one(dtype), &last) ||
+      __builtin_mul_overflow(last / packed_in_one(dtype), size_of(dtype), &bytes))
     throw_overflow(where, shape, dtype);
   return empty ? 0 : bytes;
 }
@@ -171,6 +173,10 @@ std::int64_t checked_bytes(DType dtype, const Shape& shape, std::string_view whe
     throw api::error("tensor-rank",
                      fmt::format("{}: shape {} has {} axes; tensors have 1 to {}", where,
                                  to_string(shape), shape.rank(), Shape::kMaxRank));
+  if (shape[shape.rank() - 1] % packed_in_one(dtype) != 0)
+    throw api::error("kv-dim", fmt::format("{}: shape {} of {} has an odd last size, and two share "
+                                           "a byte; make it even",
+                                           where, to_string(shape), name_of(dtype)));
   // Zeros count as ones: strides are products too, and must not overflow beside an empty axis.
   std::int64_t bytes = size_of(dtype);
   bool empty = false;
@@ -182,7 +188,7 @@ std::int64_t checked_bytes(DType dtype, const Shape& shape, std::string_view whe
     if (__builtin_mul_overflow(bytes, std::max<std::int64_t>(size, 1), &bytes))
       throw_overflow(where, shape, dtype);
   }
-  return empty ? 0 : bytes;
+  return empty ? 0 : bytes / packed_in_one(dtype);
 }
 
 void HostTensor::Free::operator()(std::byte* data) const noexcept { std::free(data); }
@@ -216,7 +222,7 @@ void HostTensor::check_dtype(DType wanted) const {
                                  name_of(dtype_), name_of(wanted)));
 }
 
-std::int64_t HostTensor::offset_of(const Shape& index) const {
+std::int64_t HostTensor::index_of(const Shape& index) const {
   bool inside = index.rank() == shape_.rank() && shape_.rank() > 0;
   std::int64_t offset = 0;
   for (int axis = 0; inside && axis < shape_.rank(); ++axis) {
@@ -227,11 +233,13 @@ std::int64_t HostTensor::offset_of(const Shape& index) const {
     throw api::error("tensor-access",
                      fmt::format("strobe::HostTensor: index {} lies outside shape {}",
                                  to_string(index), to_string(shape_)));
-  return offset * size_of(dtype_);
+  return offset;
 }
 
 double HostTensor::get(const Shape& index) const {
-  const std::byte* at = data_.get() + offset_of(index);
+  const std::int64_t element = index_of(index);
+  if (is_code(dtype_)) return load_element(data_.get(), dtype_, element);
+  const std::byte* at = data_.get() + element * size_of(dtype_);
   switch (dtype_) {
     case DType::f64: return load<double>(at);
     case DType::f32: return load<float>(at);
@@ -240,13 +248,15 @@ double HostTensor::get(const Shape& index) const {
     case DType::i32: return load<std::int32_t>(at);
     case DType::u64: return static_cast<double>(load<std::uint64_t>(at));
     case DType::boolean: return load<std::uint8_t>(at) != 0 ? 1.0 : 0.0;
-    case DType::none: break;
+    default: break;
   }
   return 0.0;
 }
 
 void HostTensor::set(const Shape& index, double value) {
-  std::byte* at = data_.get() + offset_of(index);
+  const std::int64_t element = index_of(index);
+  if (is_code(dtype_)) return store_element(data_.get(), dtype_, element, value);
+  std::byte* at = data_.get() + element * size_of(dtype_);
   switch (dtype_) {
     case DType::f64: return store(at, value);
     case DType::f32: return store(at, static_cast<float>(value));
@@ -255,7 +265,7 @@ void HostTensor::set(const Shape& index, double value) {
     case DType::i32: return store(at, checked_int32(value));
     case DType::u64: return store(at, static_cast<std::uint64_t>(value));
     case DType::boolean: return store(at, static_cast<std::uint8_t>(value != 0.0));
-    case DType::none: break;
+    default: break;
   }
 }
 
@@ -266,7 +276,7 @@ void HostTensor::swap_axes(int first, int second) {
 
 HostTensor HostTensor::contiguous() const {
   HostTensor copy(dtype_, shape_);
-  if (elements() > 0) gather(const_view(), 0, data_.get(), copy.data_.get());
+  if (elements() > 0) gather(api::whole_bytes(const_view()), 0, data_.get(), copy.data_.get());
   return copy;
 }
 

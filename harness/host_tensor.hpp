@@ -62,8 +62,8 @@ class HostTensor {
 
   /// The element at a logical index, whatever type and strides. The index must be in range.
   double get(const Shape& index) const;
-  /// Rounds once, to nearest even; NaN stays NaN. i32 needs a value in its range; boolean is true
-  /// for anything but 0.
+  /// Rounds once, to nearest even (codes by way of f32); NaN stays NaN. i32 needs a value in its
+  /// range; boolean is true for anything but 0.
   void set(const Shape& index, double value);
 
   /// Same memory, two axes exchanged: [batch, heads, seqlen, dim] <-> [batch, seqlen, heads, dim].
@@ -80,7 +80,7 @@ class HostTensor {
     void operator()(std::byte* data) const noexcept;
   };
   void check_dtype(DType wanted) const;
-  std::int64_t offset_of(const Shape& index) const;
+  std::int64_t index_of(const Shape& index) const;
 
   std::unique_ptr<std::byte[], Free> data_{};
   std::int64_t bytes_ = 0;

@@ -4,10 +4,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <span>
 #include <string>
 #include <string_view>
@@ -35,9 +37,9 @@ struct TypeName {
 };
 /// The first name of a type is the one that is written.
 constexpr TypeName kTypes[] = {
-    {"<f4", DType::f32},     {"<f8", DType::f64},  {"<f2", DType::f16},
-    {"<i4", DType::i32},     {"<u8", DType::u64},  {"|b1", DType::boolean},
-    {"|u1", DType::boolean}, {"|V2", DType::bf16}, {"<V2", DType::bf16},
+    {"<f4", DType::f32},  {"<f8", DType::f64},     {"<f2", DType::f16},     {"<i4", DType::i32},
+    {"<u8", DType::u64},  {"|b1", DType::boolean}, {"|u1", DType::boolean}, {"|V2", DType::bf16},
+    {"<V2", DType::bf16}, {"|i1", DType::i8},
 };
 
 struct Header {
@@ -275,6 +277,11 @@ OutputFile written(const std::filesystem::path& path, const HostTensor& tensor) 
   if (tensor.rank() == 0)
     throw api::error("file-tensor", fmt::format("{}: cannot be written: the tensor was never made",
                                                 path.string()));
+  if (std::ranges::find(kTypes, tensor.dtype(), &TypeName::dtype) == std::end(kTypes))
+    throw api::error(
+        "file-tensor",
+        fmt::format("{}: cannot be written: .npy has no type for {}; write .safetensors",
+                    path.string(), name_of(tensor.dtype())));
   const std::string header = header_text(tensor);
   OutputFile file(path);
   file.write(kMagic);

@@ -13,6 +13,7 @@
 
 #include "api/messages.hpp"
 #include "harness/draws.hpp"
+#include "harness/quantise_cache.hpp"
 #include "harness/random_tensors.hpp"
 
 namespace strobe::harness {
@@ -169,6 +170,8 @@ Problem without_cache(Problem problem) {
   problem.page_size = problem.seqlen_new = 0;
   problem.rotary = {};
   problem.cache_batch_idx = problem.leftpad_k = false;
+  problem.kv_dtype = DType::none;
+  problem.kv_scales = KvScales::none;
   return problem;
 }
 
@@ -186,6 +189,8 @@ TensorMap in_cache(const Problem& problem, std::uint64_t seed, TensorMap forward
   }
   distribute(problem, filled, size, "k", in);
   distribute(problem, filled, size, "v", in);
+  if (problem.kv_dtype != DType::none)
+    for (const char* name : {"k", "v"}) quantise_cache(problem, name, in);
   in.emplace("cache_seqlens", counts(filled, [](const Filled& f) { return f.before(); }));
   if (differ && problem.seqlen_new > 0)
     in.emplace("seqlens_new", counts(filled, [](const Filled& f) { return f.added; }));

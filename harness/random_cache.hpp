@@ -28,6 +28,8 @@ Problem without_cache(Problem problem);
 ///                   the sequence's length, where forward's tensors have seqlens_k
 /// cache_batch_idx   entries without order
 /// leftpad_k         drawn up to 40, or to the length before the call
+/// k_scale, v_scale  where the cache is quantised, which k_cache and v_cache then are: see
+///                   quantise_cache.hpp
 ///
 /// Every slot that holds no key is NaN: new slots, padding, slots beyond the lengths, spare entries
 /// and three spare pages; so are unused rows of k and v. What is drawn depends on the seed, the

@@ -18,6 +18,7 @@
 
 #include "api/memory.hpp"
 #include "api/messages.hpp"
+#include "api/overlap.hpp"
 #include "harness/file.hpp"
 #include "harness/safetensors_header.hpp"
 #include "harness/tensor_io.hpp"
@@ -119,7 +120,7 @@ std::string header_text(const std::string& file, const TensorMap& tensors) {
   std::int64_t next = 0;
   for (const auto* entry : data_order(tensors)) {
     begins[entry->first] = next;
-    next += entry->second.elements() * size_of(entry->second.dtype());
+    next += bytes_of(entry->second.dtype(), entry->second.elements());
   }
   std::string text = "{";
   for (const auto& [name, tensor] : tensors) {
@@ -128,11 +129,11 @@ std::string header_text(const std::string& file, const TensorMap& tensors) {
       throw api::error("file-tensor", fmt::format("{}: cannot hold tensor {}: {}", file,
                                                   printable(name), why_not));
     const std::int64_t begin = begins.at(name);
+    const Shape stored = api::whole_bytes(tensor.const_view()).shape;
     text += fmt::format(R"({}{}:{{"data_offsets":[{},{}],"dtype":"{}","shape":[{}]}})",
                         text.size() == 1 ? "" : ",", nlohmann::json(name).dump(-1, ' ', true),
-                        begin, begin + tensor.elements() * size_of(tensor.dtype()),
-                        stored_name(tensor.dtype()),
-                        fmt::join(tensor.shape().begin(), tensor.shape().end(), ","));
+                        begin, begin + bytes_of(tensor.dtype(), tensor.elements()),
+                        stored_name(tensor.dtype()), fmt::join(stored.begin(), stored.end(), ","));
   }
   text += '}';
   text.append((kPrefix - text.size() % kPrefix) % kPrefix, ' ');

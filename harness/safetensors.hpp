@@ -9,7 +9,8 @@
 namespace strobe::harness {
 
 /// Reads every tensor of the file, row-major; `__metadata__` is skipped. Types: F32 F64 F16 BF16
-/// I32, and U8 and BOOL, both boolean (any value but 0 is true).
+/// F8_E4M3 F8_E5M2 I32 I8 U64, and U8 and BOOL, both boolean (any value but 0 is true), but for
+/// k_cache and v_cache, of which U8 is pairs of i4 along the last axis.
 /// Throws Error(invalid_argument) that names the file, the tensor and what is wrong: nothing in the
 /// file is trusted. The tensors must fill the data exactly, without overlap or hole, as the format
 /// asks; ranks are 1 to 4.

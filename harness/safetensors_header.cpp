@@ -27,7 +27,16 @@ struct TypeName {
 constexpr TypeName kTypes[] = {
     {"F32", DType::f32}, {"F64", DType::f64}, {"F16", DType::f16},      {"BF16", DType::bf16},
     {"I32", DType::i32}, {"U64", DType::u64}, {"BOOL", DType::boolean}, {"U8", DType::boolean},
+    {"I8", DType::i8},   {"U8", DType::i4},   {"F8_E4M3", DType::e4m3}, {"F8_E5M2", DType::e5m2},
 };
+
+/// The format has no type of 4 bits: caches of U8 are pairs of codes, all else of U8 is boolean.
+DType type_named(std::string_view text, std::string_view tensor) {
+  const bool cache = tensor == "k_cache" || tensor == "v_cache";
+  for (const TypeName& type : kTypes)
+    if (type.name == text && (type.dtype == DType::i4 || !cache || text != "U8")) return type.dtype;
+  return DType::none;
+}
 
 /// What the reader has seen last, and so what may come next.
 enum class Level {
@@ -100,12 +109,11 @@ class HeaderReader : public nlohmann::json_sax<Json> {
   bool string(std::string& text) override {
     if (level_ == Level::remark) return go(Level::remarks);
     if (level_ != Level::dtype) unexpected("a string");
-    for (const TypeName& type : kTypes)
-      if (type.name == text) tensor_.dtype = type.dtype;
+    tensor_.dtype = type_named(text, tensor_.name);
     if (tensor_.dtype == DType::none)
       fail("safetensors-type",
-           fmt::format("{}its dtype is {}; F32 F64 F16 BF16 I32 U64 U8 and BOOL are read: "
-                       "convert it before saving",
+           fmt::format("{}its dtype is {}; F32 F64 F16 BF16 F8_E4M3 F8_E5M2 I32 I8 U64 U8 and "
+                       "BOOL are read: convert it before saving",
                        subject(), printable(text)));
     return go(Level::fields);
   }
@@ -154,6 +162,10 @@ class HeaderReader : public nlohmann::json_sax<Json> {
     if (offsets_.size() != 2 || offsets_[0] > offsets_[1])
       fail("safetensors-offsets",
            subject() + "its data_offsets are not a begin and an end after it");
+    const std::int64_t packed = packed_in_one(tensor_.dtype);
+    if (packed > 1 && !sizes_.empty() &&
+        __builtin_mul_overflow(sizes_.back(), packed, &sizes_.back()))
+      fail("safetensors-shape", subject() + "its last size is more than 63 bits can count");
     tensor_.shape = make_shape(sizes_);
     tensor_.begin = offsets_[0];
     tensor_.end = offsets_[1];

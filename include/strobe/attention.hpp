@@ -71,7 +71,7 @@ struct DecodeTensors {
   ConstTensorView v{};          ///< [batch, seqlen_new, num_heads_kv, head_dim_v]; with k
   TensorView o{};               ///< [batch, seqlen_q, num_heads, head_dim_v], q's type or f32
   TensorView lse{};             ///< [batch, num_heads, seqlen_q]; f32, or f64 for f64
-  KvCache cache{};              ///< of q's type
+  KvCache cache{};              ///< of q's type, or quantised
   ConstTensorView seqlens_q{};  ///< i32 [batch]: shortens the queries, from the end
   ConstTensorView seqlens_new{};  ///< i32 [batch]: shortens the new keys, from the end
   ConstTensorView rotary_cos{};   ///< [positions, rotary.dim / 2], f32 or q's type; both or neither

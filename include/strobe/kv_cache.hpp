@@ -24,6 +24,12 @@ struct KvCache {
   ConstTensorView cache_batch_idx{};  ///< i32 [batch]: entry of the cache that a sequence has; not
                                       ///< given: entry b; contiguous caches only
   ConstTensorView leftpad_k{};        ///< i32 [batch]: the first slots that hold no key
+
+  // Of a quantised cache, whose type is e4m3, e5m2, i8 or i4: value = code * scale. Both or
+  // neither, f32, of one granularity (KvScales), which their shape tells.
+  TensorView k_scale{};  ///< [1], [num_heads_kv], or k_cache's shape without dim, or with
+                         ///< ceil(dim / 32) for dim; the last two are written where k is given
+  TensorView v_scale{};  ///< likewise, for v_cache
 };
 
 /// One page's content to another.
@@ -33,8 +39,9 @@ struct PageCopy {
 };
 
 /// Copies pages of k_cache and v_cache, one after the other in the order given: what a sequence
-/// needs that goes on where another ends in the middle of a page. Throws Error(invalid_argument),
-/// before anything is written, for a page that is not there.
+/// needs that goes on where another ends in the middle of a page. Scales of tokens and groups lie
+/// in pages too: as [pages, page_size, heads, 1 or groups] they are copied by another call. Throws
+/// Error(invalid_argument), before anything is written, for a page that is not there.
 STROBE_API void copy_pages(const TensorView& k_cache, const TensorView& v_cache,
                            std::span<const PageCopy> copies);
 

@@ -10,6 +10,7 @@
 
 #include "strobe/dropout.hpp"
 #include "strobe/export.h"
+#include "strobe/kv_scales.hpp"
 #include "strobe/mask.hpp"
 #include "strobe/rotary.hpp"
 #include "strobe/score.hpp"
@@ -83,10 +84,13 @@ struct STROBE_API Problem {
   Rotary rotary{};
   bool cache_batch_idx = false;
   bool leftpad_k = false;
+  DType kv_dtype = DType::none;         ///< e4m3, e5m2, i8, i4; none: the cache is of q's type
+  KvScales kv_scales = KvScales::none;  ///< of a quantised cache, and of no other
 
   /// Does it ask for what forward has not?
   bool uses_cache() const {
-    return page_size != 0 || seqlen_new != 0 || rotary.dim != 0 || cache_batch_idx || leftpad_k;
+    return page_size != 0 || seqlen_new != 0 || rotary.dim != 0 || cache_batch_idx || leftpad_k ||
+           kv_dtype != DType::none;
   }
 
   /// Reads the grammar of docs/cases.md. Throws Error(invalid_argument) that names the word.

@@ -63,7 +63,12 @@ enum {
   STROBE_DTYPE_F64 = 4,
   STROBE_DTYPE_I32 = 5,
   STROBE_DTYPE_BOOL = 6,  ///< one byte, 0 or 1
-  STROBE_DTYPE_U64 = 7
+  STROBE_DTYPE_U64 = 7,
+  STROBE_DTYPE_E4M3 = 8,  ///< codes of quantised caches: e4m3 and e5m2 of 8 bits (OCP)
+  STROBE_DTYPE_E5M2 = 9,
+  STROBE_DTYPE_I8 = 10,
+  STROBE_DTYPE_I4 = 11  ///< two a byte along the last axis, the first in the low half; shape and
+                        ///< strides count codes
 };
 
 /// A view of the caller's memory. All zero: not given. This struct does not grow.
@@ -195,6 +200,10 @@ typedef struct strobe_decode_args {
   strobe_tensor bias;     ///< f32 or q's type, shaped as allowed; -inf masks
   strobe_tensor alibi_slopes;  ///< [num_heads] or [batch, num_heads], f32; or f64 for f64
   strobe_tensor sink_logits;   ///< [num_heads], likewise: one more score, without a value
+  strobe_tensor k_scale;       ///< f32, of a quantised cache: [1], [num_heads_kv], k_cache's shape
+                          ///< without dim, or with ceil(dim / 32) for dim; the last two are written
+                          ///< where k is given
+  strobe_tensor v_scale;  ///< likewise, for v_cache
 } strobe_decode_args;
 
 /// As strobe_options_init, with `sizeof(strobe_decode_args)`.

@@ -10,12 +10,30 @@
 #include <limits>
 #include <type_traits>
 
+#include "strobe/float8.hpp"
+
 namespace strobe {
 
 /// The type of a tensor's elements. none: no tensor, or a C++ type that no tensor has.
-enum class DType : std::int32_t { none = 0, f32, f16, bf16, f64, i32, boolean, u64 };
+/// e4m3, e5m2, i8 and i4 are codes of a quantised KV cache. Two i4 share a byte along the last
+/// axis, the first in its low half, each -8 to 7 in two's complement; sizes and strides of an i4
+/// view count codes, the last size and all strides but the last are even.
+enum class DType : std::int32_t {
+  none = 0,
+  f32,
+  f16,
+  bf16,
+  f64,
+  i32,
+  boolean,
+  u64,
+  e4m3,
+  e5m2,
+  i8,
+  i4,
+};
 
-/// Bytes of one element; 0 for DType::none.
+/// Bytes of one element, of i4 the byte that it shares; 0 for DType::none.
 constexpr std::int64_t size_of(DType dtype) {
   switch (dtype) {
     case DType::f64:
@@ -24,10 +42,27 @@ constexpr std::int64_t size_of(DType dtype) {
     case DType::i32: return 4;
     case DType::f16:
     case DType::bf16: return 2;
-    case DType::boolean: return 1;
+    case DType::boolean:
+    case DType::e4m3:
+    case DType::e5m2:
+    case DType::i8:
+    case DType::i4: return 1;
     case DType::none: break;
   }
   return 0;
+}
+
+/// Elements in one byte's place: 2 of i4, else 1.
+constexpr std::int64_t packed_in_one(DType dtype) { return dtype == DType::i4 ? 2 : 1; }
+
+/// Bytes of `count` elements after each other, or up to element `count`.
+constexpr std::int64_t bytes_of(DType dtype, std::int64_t count) {
+  return count / packed_in_one(dtype) * size_of(dtype);
+}
+
+/// A type that a quantised cache may have, and no other tensor.
+constexpr bool is_code(DType dtype) {
+  return dtype == DType::e4m3 || dtype == DType::e5m2 || dtype == DType::i8 || dtype == DType::i4;
 }
 
 /// What lse comes in for q, k and v of this type: f64 for f64, else f32.
@@ -43,6 +78,10 @@ constexpr const char* name_of(DType dtype) {
     case DType::bf16: return "bf16";
     case DType::boolean: return "bool";
     case DType::u64: return "u64";
+    case DType::e4m3: return "e4m3";
+    case DType::e5m2: return "e5m2";
+    case DType::i8: return "i8";
+    case DType::i4: return "i4";
     case DType::none: break;
   }
   return "none";
@@ -119,6 +158,12 @@ template <>
 inline constexpr DType dtype_of<bool> = DType::boolean;
 template <>
 inline constexpr DType dtype_of<std::uint64_t> = DType::u64;
+template <>
+inline constexpr DType dtype_of<float8_e4m3> = DType::e4m3;
+template <>
+inline constexpr DType dtype_of<float8_e5m2> = DType::e5m2;
+template <>
+inline constexpr DType dtype_of<std::int8_t> = DType::i8;
 
 /// Up to four sizes, or four strides in elements. An empty shape (rank 0) means: not given.
 class Shape {

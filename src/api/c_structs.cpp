@@ -25,6 +25,8 @@ static_assert(same(STROBE_DTYPE_NONE, DType::none) && same(STROBE_DTYPE_F32, DTy
 static_assert(same(STROBE_DTYPE_F16, DType::f16) && same(STROBE_DTYPE_BF16, DType::bf16));
 static_assert(same(STROBE_DTYPE_F64, DType::f64) && same(STROBE_DTYPE_I32, DType::i32));
 static_assert(same(STROBE_DTYPE_BOOL, DType::boolean) && same(STROBE_DTYPE_U64, DType::u64));
+static_assert(same(STROBE_DTYPE_E4M3, DType::e4m3) && same(STROBE_DTYPE_E5M2, DType::e5m2));
+static_assert(same(STROBE_DTYPE_I8, DType::i8) && same(STROBE_DTYPE_I4, DType::i4));
 static_assert(same(STROBE_ALIGN_BOTTOM_RIGHT, Align::bottom_right));
 static_assert(same(STROBE_ALIGN_TOP_LEFT, Align::top_left));
 static_assert(std::is_same_v<strobe_body, Parallel::Body>);

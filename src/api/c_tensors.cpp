@@ -15,7 +15,7 @@ constexpr std::int32_t last_dtype() {
   while (size_of(static_cast<DType>(last + 1)) != 0) ++last;
   return last;
 }
-static_assert(last_dtype() == STROBE_DTYPE_U64, "give the new type a STROBE_DTYPE_ of its own");
+static_assert(last_dtype() == STROBE_DTYPE_I4, "give the new type a STROBE_DTYPE_ of its own");
 
 /// A tensor of a call in C, and where C++ has it.
 template <class Args, class Tensors, class View>
@@ -77,8 +77,8 @@ constexpr DecodeTwin<DecodeTensors, TensorView> kDecodeOutputs[] = {STROBE_DECOD
 constexpr DecodeTwin<KvCache, ConstTensorView> kCacheInputs[] = {
     STROBE_CACHE(page_table), STROBE_CACHE(cache_seqlens), STROBE_CACHE(cache_batch_idx),
     STROBE_CACHE(leftpad_k)};
-constexpr DecodeTwin<KvCache, TensorView> kCacheOutputs[] = {STROBE_CACHE(k_cache),
-                                                             STROBE_CACHE(v_cache)};
+constexpr DecodeTwin<KvCache, TensorView> kCacheOutputs[] = {
+    STROBE_CACHE(k_cache), STROBE_CACHE(v_cache), STROBE_CACHE(k_scale), STROBE_CACHE(v_scale)};
 #undef STROBE_CACHE
 #undef STROBE_TWIN
 static_assert(sizeof(KvCache) == std::size(kCacheInputs) * sizeof(ConstTensorView) +

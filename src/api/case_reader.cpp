@@ -149,11 +149,6 @@ void CaseReader::read_option() {
   const std::span<const OptionWord> words = option_words();
   const auto option = std::ranges::find(words, word_.name(), &OptionWord::name);
   if (option == words.end()) refuse_unknown();
-  if (option->read == nullptr) {
-    fail("case-later", where_,
-         {word_.quoted(), " asks for ", option->name,
-          ", which this version does not answer yet; leave it out"});
-  }
   note(option->name);
   const std::optional<std::string_view> value = word_.value();
   if (value ? option->value == Value::none : option->value == Value::needed) {
@@ -277,6 +272,23 @@ void CaseReader::read_rotary(std::string_view value) {
     refuse_value("rotary=DIM, then interleaved, then a base, as in rotary=128,interleaved,500000");
 }
 
+void CaseReader::read_kv(std::string_view value) {
+  const std::size_t colon = std::min(value.find(':'), value.size());
+  const auto* const type = std::ranges::find(kKvWords, value.substr(0, colon), &KvWord::name);
+  const auto scales = colon == value.size()
+                          ? std::begin(kKvScaleWords)
+                          : std::ranges::find(kKvScaleWords, value.substr(colon + 1));
+  if (type == std::end(kKvWords) || scales == std::end(kKvScaleWords) ||
+      (scales->empty() && colon < value.size())) {
+    refuse_value(
+        "kv=e4m3, e5m2, int8 or int4, then the scales, tensor, head, token or group, as in "
+        "kv=int8:token");
+  }
+  problem.kv_dtype = type->dtype;
+  problem.kv_scales =
+      scales->empty() ? type->scales : static_cast<KvScales>(scales - std::begin(kKvScaleWords));
+}
+
 void CaseReader::read_output_type(std::string_view value) {
   o_dtype = type_named(value);
   if (!o_dtype) refuse_value("o=f32 and the type of q, k and v");
@@ -315,7 +327,6 @@ void CaseReader::refuse_unknown() const {
   }
   std::string known;
   for (const OptionWord& option : option_words()) {
-    if (option.read == nullptr) continue;
     known += ' ';
     known += option.name;
   }

@@ -47,6 +47,7 @@ class CaseReader {
   void read_dropout(std::string_view value);
   void read_append(std::string_view value);
   void read_rotary(std::string_view value);
+  void read_kv(std::string_view value);
   void read_output_type(std::string_view value);
   void set_storage(Storage storage);
   [[noreturn]] void refuse_value(std::string_view accepted) const;
@@ -79,13 +80,25 @@ struct OptionWord {
   std::string_view name;
   std::string_view form;  ///< "window=LEFT,RIGHT"
   Value value = Value::none;
-  /// Null: a word of the language that this version does not answer yet.
   void (*read)(CaseReader& reader, std::string_view value) = nullptr;
 };
 std::span<const OptionWord> option_words();
 
 /// The option that `name` comes near to, or null.
 const OptionWord* nearest_option(std::string_view name);
+
+/// A type of a quantised cache as the grammar names it, and the scales that it has unless told.
+struct KvWord {
+  std::string_view name;
+  DType dtype;
+  KvScales scales;
+};
+inline constexpr KvWord kKvWords[] = {{"e4m3", DType::e4m3, KvScales::tensor},
+                                      {"e5m2", DType::e5m2, KvScales::tensor},
+                                      {"int8", DType::i8, KvScales::token},
+                                      {"int4", DType::i4, KvScales::group}};
+/// By their number.
+inline constexpr std::string_view kKvScaleWords[] = {"", "tensor", "head", "token", "group"};
 
 /// The words of a problem that ask for a cache, which decode alone has: "page=16 append".
 std::string cache_words(const Problem& problem);

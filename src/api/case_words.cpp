@@ -83,7 +83,8 @@ constexpr OptionWord kOptions[] = {
      [](CaseReader& r, std::string_view) { r.problem.cache_batch_idx = true; }},
     {"leftpad", "leftpad", Value::none,
      [](CaseReader& r, std::string_view) { r.problem.leftpad_k = true; }},
-    {"kv", "kv=TYPE"},
+    {"kv", "kv=TYPE:SCALES", Value::needed,
+     [](CaseReader& r, std::string_view value) { r.read_kv(value); }},
 };
 
 /// Insertions, deletions and replacements between two words.

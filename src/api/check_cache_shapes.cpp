@@ -43,16 +43,6 @@ void check_ranks(const DecodeTensors& t, const char* where) {
   check_type({"lse", t.lse}, lse_dtype_of(t.q.dtype), where);
 }
 
-void check_one_type(const DecodeTensors& t, const char* where) {
-  for (const Named& tensor : {Named{"k_cache", t.cache.k_cache}, Named{"v_cache", t.cache.v_cache},
-                              Named{"k", t.k}, Named{"v", t.v}}) {
-    if (!tensor.view.given() || tensor.view.dtype == t.q.dtype) continue;
-    fail("dtype-mismatch", where,
-         {"q is ", t.q.dtype, " and ", tensor.name, " is ", tensor.view.dtype,
-          "; q, the cache and new keys and values must have one type"});
-  }
-}
-
 void check_cache_sizes(const DecodeTensors& t, const char* where) {
   const bool paged = t.cache.page_table.given();
   const Named q{"q", t.q}, o{"o", t.o};
@@ -109,7 +99,7 @@ void check_places(const DecodeTensors& t, const char* where) {
 
 Problem check_shapes(const DecodeTensors& t, const char* where) {
   check_ranks(t, where);
-  check_one_type(t, where);
+  check_cache_types(t, where);
   check_cache_sizes(t, where);
   check_new_sizes(t, where);
   check_places(t, where);
@@ -128,6 +118,8 @@ Problem check_shapes(const DecodeTensors& t, const char* where) {
   if (t.cache.page_table.given()) problem.page_size = t.cache.k_cache.shape[1];
   problem.cache_batch_idx = t.cache.cache_batch_idx.given();
   problem.leftpad_k = t.cache.leftpad_k.given();
+  problem.kv_scales = check_kv_scales(t, where);
+  if (problem.kv_scales != KvScales::none) problem.kv_dtype = t.cache.k_cache.dtype;
   for (const Named& lengths :
        {Named{"cache_seqlens", t.cache.cache_seqlens}, Named{"leftpad_k", t.cache.leftpad_k},
         Named{"seqlens_q", t.seqlens_q}, Named{"seqlens_new", t.seqlens_new}})

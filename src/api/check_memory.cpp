@@ -46,6 +46,18 @@ void check_strides(const Named& tensor, Last rule, const char* where) {
         "), the others are free"});
 }
 
+/// Rows of codes that share bytes start with a byte and end with one.
+void check_packing(const Named& tensor, const char* where) {
+  const ConstTensorView& view = tensor.view;
+  const std::int64_t packed = packed_in_one(view.dtype);
+  for (int axis = 0; axis + 1 < view.rank(); ++axis) {
+    if (view.shape[axis] == 1 || view.strides[axis] % packed == 0) continue;
+    fail("stride-packed", where,
+         {tensor.name, " has strides ", view.strides, " and ", packed, " ", view.dtype,
+          " share a byte; strides count codes, and all but the last must be even"});
+  }
+}
+
 void check_address(const Named& tensor, const char* where) {
   const ConstTensorView& view = tensor.view;
   const std::int64_t span = span_bytes(view);
@@ -88,6 +100,7 @@ void check_tensor(const Named& tensor, Last last, const char* where) {
   }
   if (is_empty(view)) return;
   check_strides(tensor, last, where);
+  check_packing(tensor, where);
   check_address(tensor, where);
 }
 

@@ -1,5 +1,8 @@
 // What tensors and the plan that they are run on must have in common.
 // SPDX-License-Identifier: Apache-2.0
+#include <string>
+
+#include "api/case_reader.hpp"
 #include "api/checks.hpp"
 #include "api/messages.hpp"
 
@@ -32,6 +35,27 @@ void check_same_types(const Problem& actual, const Problem& planned, const char*
       "plan-mismatch", where,
       {"q, k and v are ", actual.dtype, " and o is ", actual.o_dtype, " and the plan was made for ",
        planned.dtype, " and ", planned.o_dtype, "; make a plan for this problem"});
+}
+
+/// "f32", "i8 with token scales"
+std::string cache_text(const Problem& p) {
+  if (p.kv_dtype == DType::none) return name_of(p.dtype);
+  const auto scales = static_cast<std::size_t>(p.kv_scales);
+  return std::string(name_of(p.kv_dtype)).append(" with ").append(kKvScaleWords[scales]) +
+         " scales";
+}
+
+/// One head's scale is the tensor's.
+KvScales simplest(const Problem& p) {
+  const bool one_head = p.kv_scales == KvScales::head && p.num_heads_kv == 1;
+  return one_head ? KvScales::tensor : p.kv_scales;
+}
+
+void check_same_cache(const Problem& actual, const Problem& planned, const char* where) {
+  if (actual.kv_dtype == planned.kv_dtype && simplest(actual) == simplest(planned)) return;
+  fail("plan-mismatch", where,
+       {"the cache is ", cache_text(actual), " and the plan was made for ", cache_text(planned),
+        "; make a plan for this problem"});
 }
 
 void check_not_longer(const char* name, std::int64_t actual, std::int64_t planned,
@@ -72,6 +96,7 @@ void check_same_options(const Problem& actual, const Problem& planned, const cha
 void check_fits(const Problem& actual, const Problem& planned, const char* where) {
   check_same_sizes(actual, planned, where);
   check_same_types(actual, planned, where);
+  check_same_cache(actual, planned, where);
   check_not_longer("seqlen_q", actual.seqlen_q, planned.seqlen_q, where);
   check_not_longer("seqlen_k", actual.seqlen_k, planned.seqlen_k, where);
   check_not_longer("seqlen_new", actual.seqlen_new, planned.seqlen_new, where);

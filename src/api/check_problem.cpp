@@ -89,6 +89,7 @@ void check_enumerations(const Problem& p, const char* where) {
   check("layout", p.layout, Layout::bhsd);
   check("determinism", p.determinism, Determinism::batch_invariant);
   check("intervals", p.intervals, Intervals::full);
+  check("kv_scales", p.kv_scales, KvScales::group);
 }
 
 void check_score(const Problem& p, const char* where) {
@@ -123,6 +124,26 @@ void check_dropout(const Dropout& dropout, const char* where) {
   }
 }
 
+void check_kv(const Problem& p, const char* where) {
+  if (p.kv_dtype != DType::none && !is_code(p.kv_dtype)) {
+    fail("kv-type", where,
+         {"kv_dtype is ", p.kv_dtype,
+          "; a quantised cache is e4m3, e5m2, i8 or i4, and none is a cache of q's type"});
+  }
+  if ((p.kv_dtype == DType::none) == (p.kv_scales == KvScales::none)) return;
+  fail("kv-scales", where,
+       {"kv_dtype is ", p.kv_dtype, " and kv_scales ",
+        p.kv_scales == KvScales::none ? "none" : "not none",
+        "; a quantised cache has scales of tensor, head, token or group, and no other has any"});
+}
+
+void check_kv_dim(const char* name, std::int64_t dim, DType kv_dtype, const char* where) {
+  if (dim % packed_in_one(kv_dtype) == 0) return;
+  fail("kv-dim", where,
+       {name, " is ", dim, " and two codes of ", kv_dtype,
+        " share a byte; make it even, with one more dim that is 0"});
+}
+
 /// Sizes that only a cache has. Those of k and v have passed.
 void check_cache(const Problem& p, const char* where) {
   check_at_least(0, "page_size", p.page_size, where);
@@ -137,6 +158,8 @@ void check_cache(const Problem& p, const char* where) {
          {"rotary.dim is ", p.rotary.dim, " and head_dim is ", p.head_dim,
           "; it turns the first dimensions of a head, at most all of them"});
   }
+  check_kv_dim("head_dim", p.head_dim, p.kv_dtype, where);
+  check_kv_dim("head_dim_v", p.head_dim_v, p.kv_dtype, where);
   if (p.page_size == 0) return;
   if (p.cache_batch_idx) {
     fail("cache-batch-idx-paged", where,
@@ -178,6 +201,7 @@ void check_meaning(const Problem& p, const char* where) {
   check_score(p, where);
   check_dropout(p.dropout, where);
   check_rotary(p.rotary, where);
+  check_kv(p, where);
 }
 
 void check_problem(const Problem& p, const char* where) {

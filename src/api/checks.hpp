@@ -70,6 +70,17 @@ Problem check_shapes(const ForwardTensors& t, const char* where);
 /// The same for decode; seqlen_k and seqlen_new are still 0.
 Problem check_shapes(const DecodeTensors& t, const char* where);
 
+// --- quantised caches (check_kv_scales.cpp)
+
+/// A cache of q's type or of codes; new keys and values of q's type.
+void check_cache_types(const DecodeTensors& t, const char* where);
+/// A row of i4 takes whole bytes.
+void check_code_dims(const Named& cache, const char* where);
+/// Scales where the cache is quantised, and nowhere else. Returns their granularity.
+KvScales check_kv_scales(const DecodeTensors& t, const char* where);
+/// Does the call write scales, of tokens or groups? The tensors passed check_kv_scales.
+bool appends_scales(const DecodeTensors& t);
+
 // --- masks and scores in memory (check_pairs.cpp)
 
 /// Their types and ranks. Notes in the problem which of them is there, and along which axes it has

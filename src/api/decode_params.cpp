@@ -6,6 +6,21 @@
 namespace strobe::api {
 namespace {
 
+/// [1], [heads], or the cache's axes, the last in groups.
+Scales scales_of(const ConstTensorView& view) {
+  if (!view.given()) return {};
+  // A scale without elements has no keys either, so nothing is read through this pointer.
+  static constexpr float kNothing = 0;
+  Scales scales{.data = view.data != nullptr ? static_cast<const float*>(view.data) : &kNothing};
+  if (view.rank() == 1) {
+    scales.strides.head = stride(view, 0);
+    return scales;
+  }
+  scales.strides = strides_of(view, Axes{});
+  if (view.rank() == 4) scales.group = stride(view, 3);
+  return scales;
+}
+
 /// The call as attention over the cache, new keys included.
 ForwardParams attention_params(const DecodeTensors& t, const Problem& problem) {
   const KvCache& cache = t.cache;
@@ -20,6 +35,10 @@ ForwardParams attention_params(const DecodeTensors& t, const Problem& problem) {
   p.seqlen_new = t.k.given() ? t.k.shape[1] : 0;
   p.cache_batch_idx = entries(cache.cache_batch_idx);
   p.leftpad_k = entries(cache.leftpad_k);
+  p.kv_dtype = problem.kv_dtype;
+  p.kv_scales = problem.kv_scales;
+  p.k_scales = scales_of(cache.k_scale);
+  p.v_scales = scales_of(cache.v_scale);
   if (cache.page_table.given()) {
     p.page_table = entries(cache.page_table);
     p.page_table_stride = stride(cache.page_table, 0);
@@ -37,6 +56,10 @@ DecodeParams decode_params(const DecodeTensors& t, const Problem& problem) {
   p.attention = attention_params(t, problem);
   p.k_cache = t.cache.k_cache.data;
   p.v_cache = t.cache.v_cache.data;
+  if (appends_scales(t)) {
+    p.k_scale = static_cast<float*>(t.cache.k_scale.data);
+    p.v_scale = static_cast<float*>(t.cache.v_scale.data);
+  }
   if (t.k.given()) {
     p.k_new = t.k.data;
     p.v_new = t.v.data;

@@ -26,8 +26,12 @@ void check_given(const Named& cache) {
 
 void check_types(const Named& k, const Named& v) {
   const DType dtype = k.view.dtype;
-  if (dtype != DType::f32 && dtype != DType::f16 && dtype != DType::bf16 && dtype != DType::f64)
-    fail("copy-type", kWhere, {"k_cache is ", dtype, "; a cache is f32, f16, bf16 or f64"});
+  const bool plain =
+      dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16 || dtype == DType::f64;
+  if (!plain && !is_code(dtype))
+    fail("copy-type", kWhere,
+         {"k_cache is ", dtype,
+          "; a cache is f32, f16, bf16 or f64, or quantised, e4m3, e5m2, i8 or i4"});
   api::check_type(v, dtype, kWhere);
 }
 
@@ -55,13 +59,12 @@ void check_copies(std::span<const PageCopy> copies, std::int64_t pages) {
 /// Slot by slot and head by head, as strides may leave gaps anywhere but inside a head.
 void copy_page(const TensorView& cache, const PageCopy& copy) {
   if (std::ranges::find(cache.shape, 0) != cache.shape.end()) return;
-  const std::int64_t size = size_of(cache.dtype);
   auto* const data = static_cast<std::byte*>(cache.data);
   const auto at = [&](std::int64_t page, std::int64_t slot, std::int64_t head) {
     const Shape& strides = cache.strides;
-    return data + (page * strides[0] + slot * strides[1] + head * strides[2]) * size;
+    return data + bytes_of(cache.dtype, page * strides[0] + slot * strides[1] + head * strides[2]);
   };
-  const auto bytes = static_cast<std::size_t>(cache.shape[3] * size);
+  const auto bytes = static_cast<std::size_t>(bytes_of(cache.dtype, cache.shape[3]));
   for (std::int64_t slot = 0; slot < cache.shape[1]; ++slot)
     for (std::int64_t head = 0; head < cache.shape[2]; ++head)
       std::memcpy(at(copy.to, slot, head), at(copy.from, slot, head), bytes);
@@ -73,6 +76,7 @@ void check(const TensorView& k_cache, const TensorView& v_cache, std::span<const
   check_types(k, v);
   check_shapes(k, v);
   for (const Named& cache : {k, v}) {
+    api::check_code_dims(cache, kWhere);
     api::check_tensor(cache, api::Last::contiguous, kWhere);
     api::check_output(cache, kWhere);
   }

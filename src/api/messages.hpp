@@ -42,6 +42,9 @@ inline constexpr Message kMessages[] = {
     {"rotary-base", Code::invalid_argument},
     {"append-length", Code::invalid_argument},
     {"cache-batch-idx-paged", Code::invalid_argument},
+    {"kv-type", Code::invalid_argument},
+    {"kv-scales", Code::invalid_argument},
+    {"kv-dim", Code::invalid_argument},
     // tensors
     {"tensor-missing", Code::invalid_argument},
     {"tensor-rank", Code::invalid_argument},
@@ -54,6 +57,7 @@ inline constexpr Message kMessages[] = {
     {"stride-last", Code::invalid_argument},
     {"stride-negative", Code::invalid_argument},
     {"stride-overflow", Code::invalid_argument},
+    {"stride-packed", Code::invalid_argument},
     {"overlap-self", Code::invalid_argument},
     {"overlap", Code::invalid_argument},
     {"overlap-undecided", Code::unsupported},
@@ -72,6 +76,9 @@ inline constexpr Message kMessages[] = {
     {"max-seqlen-small", Code::invalid_argument},
     // the cache
     {"append-pair", Code::invalid_argument},
+    {"kv-scale-missing", Code::invalid_argument},
+    {"kv-scale-off", Code::invalid_argument},
+    {"kv-scale-shape", Code::invalid_argument},
     {"cache-entries", Code::invalid_argument},
     {"cache-length", Code::invalid_argument},
     {"cache-full", Code::invalid_argument},
@@ -134,7 +141,6 @@ inline constexpr Message kMessages[] = {
     {"case-missing", Code::invalid_argument},
     {"case-size", Code::invalid_argument},
     {"case-storage", Code::unsupported},
-    {"case-later", Code::unsupported},
     // the C interface
     {"c-null", Code::invalid_argument},
     {"c-struct-size", Code::invalid_argument},

@@ -86,7 +86,19 @@ class SumSearch {
 
 }  // namespace
 
-std::int64_t span_bytes(const ConstTensorView& view) {
+ConstTensorView whole_bytes(const ConstTensorView& view) {
+  const std::int64_t packed = packed_in_one(view.dtype);
+  if (packed == 1) return view;
+  ConstTensorView bytes = view;
+  bytes.dtype = DType::boolean;
+  const int last = view.rank() - 1;
+  bytes.shape[last] = view.shape[last] / packed;
+  for (int axis = 0; axis < last; ++axis) bytes.strides[axis] = view.strides[axis] / packed;
+  return bytes;
+}
+
+std::int64_t span_bytes(const ConstTensorView& given) {
+  const ConstTensorView view = whole_bytes(given);
   std::int64_t last = 0;  // the element furthest from the first
   for (int axis = 0; axis < view.rank(); ++axis) {
     const std::int64_t size = view.shape[axis];
@@ -101,7 +113,8 @@ std::int64_t span_bytes(const ConstTensorView& view) {
   return (last + 1) * bytes;
 }
 
-Overlap self_overlap(const ConstTensorView& view) {
+Overlap self_overlap(const ConstTensorView& given) {
+  const ConstTensorView view = whole_bytes(given);
   if (span_bytes(view) == 0) return Overlap::none;
   struct Axis {
     std::int64_t stride = 0;
@@ -134,7 +147,8 @@ Overlap self_overlap(const ConstTensorView& view) {
   return Overlap::none;
 }
 
-Overlap overlap(const ConstTensorView& a, const ConstTensorView& b) {
+Overlap overlap(const ConstTensorView& first, const ConstTensorView& second) {
+  const ConstTensorView a = whole_bytes(first), b = whole_bytes(second);
   const std::int64_t span_a = span_bytes(a);
   const std::int64_t span_b = span_bytes(b);
   if (span_a == 0 || span_b == 0) return Overlap::none;

@@ -14,6 +14,10 @@ enum class Overlap {
   undecided,  ///< the search gave up: strides that no regular layout has
 };
 
+/// The bytes of a view whose elements share them (i4), as elements of one byte; else the view. Its
+/// last size and every other stride must be even.
+ConstTensorView whole_bytes(const ConstTensorView& view);
+
 /// No view may span more bytes; keeps every sum below inside int64.
 inline constexpr std::int64_t kMaxSpan = std::int64_t{1} << 60;
 

@@ -2,7 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "strobe/problem.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "api/case_reader.hpp"
 #include "api/memory.hpp"
@@ -83,6 +85,16 @@ std::string rotary_text(const Rotary& rotary) {
   return text + "," + base.text();
 }
 
+/// "int8", or "int8:head" where the scales are not the type's own.
+std::string kv_text(const Problem& p) {
+  const auto* const type = std::ranges::find(api::kKvWords, p.kv_dtype, &api::KvWord::dtype);
+  if (type == std::end(api::kKvWords)) return std::string(name_of(p.kv_dtype));
+  std::string text(type->name);
+  const auto scales = static_cast<std::size_t>(p.kv_scales);
+  if (p.kv_scales == type->scales || scales >= std::size(api::kKvScaleWords)) return text;
+  return text.append(":").append(api::kKvScaleWords[scales]);
+}
+
 /// What decode alone knows.
 void add_cache_options(const Problem& p, Line& line) {
   line.add_if(p.page_size != 0, {"page=", p.page_size});
@@ -93,6 +105,7 @@ void add_cache_options(const Problem& p, Line& line) {
   line.add_if(p.rotary != Rotary{}, {"rotary=", rotary_text(p.rotary)});
   line.add_if(p.cache_batch_idx, {"batch_idx"});
   line.add_if(p.leftpad_k, {"leftpad"});
+  if (p.kv_dtype != DType::none) line.add({"kv=", kv_text(p)});
 }
 
 void add_options(const Problem& p, Line& line) {

@@ -12,7 +12,7 @@
 namespace strobe::api {
 
 /// The largest head_dim and head_dim_v that kernels take.
-inline constexpr std::int64_t kMaxHeadDim = 1024;
+inline constexpr std::int64_t kMaxHeadDim = kMostHeadDim;
 
 /// The most sequences of a call: a workspace has 16 bytes for each, in 63 bits with room to spare.
 inline constexpr std::int64_t kMaxBatch = std::int64_t{1} << 56;

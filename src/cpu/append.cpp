@@ -2,9 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cpu/append.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "cpu/threads.hpp"
+#include "semantics/quantised_row.hpp"
 #include "semantics/rotary.hpp"
 
 namespace strobe::cpu {
@@ -71,6 +74,39 @@ struct Item {
   int worker = 0;
 };
 
+/// A row as codes into place `row` of `to`.
+template <class T>
+void store_row(const ForwardParams& a, const T* from, std::int64_t dims, const KeyRow& row,
+               const Codes& to) {
+  std::array<float, kMostHeadDim> x;
+  std::transform(from, from + dims, x.begin(), [](T value) { return static_cast<float>(value); });
+  quantise_row(std::span(x).first(static_cast<std::size_t>(dims)), a.kv_scales, row, to);
+}
+
+/// One head's new key and value, and where they go.
+template <class T>
+struct NewKey {
+  const T* k;
+  const T* v;
+  KeyRow k_row;
+  KeyRow v_row;
+};
+
+/// Turns the key; into a quantised cache both go by way of q's type.
+template <class T>
+void append_key(const DecodeParams& p, const RowTurns& turns, const NewKey<T>& key) {
+  const ForwardParams& a = p.attention;
+  if (a.kv_dtype == DType::none) {
+    turn_row(p, turns, key.k, static_cast<T*>(p.k_cache) + key.k_row.first);
+    copy_row(key.v, static_cast<T*>(p.v_cache) + key.v_row.first, a.head_dim_v);
+    return;
+  }
+  std::array<T, kMostHeadDim> k;
+  turn_row(p, turns, key.k, k.data());
+  store_row(a, k.data(), a.head_dim, key.k_row, {p.k_cache, p.k_scale});
+  store_row(a, key.v, a.head_dim_v, key.v_row, {p.v_cache, p.v_scale});
+}
+
 template <class T>
 void append_item(const DecodeParams& p, const Turns& turns, const Item& item) {
   if (item.row >= p.new_keys(item.batch)) return;
@@ -78,13 +114,13 @@ void append_item(const DecodeParams& p, const Turns& turns, const Item& item) {
   const Sequence s = sequence(a, item.batch);
   const std::int64_t slot = a.cache_seqlens[item.batch] + item.row;  // also the key's position
   const RowTurns row_turns = turns.at(slot, item.worker);
-  for (std::int64_t h = 0; h < a.num_heads_kv; ++h) {
-    turn_row(p, row_turns,
-             static_cast<const T*>(p.k_new) + p.k_new_strides.offset(item.batch, item.row, h),
-             static_cast<T*>(p.k_cache) + key_offset(a, s, a.k_strides, slot, h));
-    copy_row(static_cast<const T*>(p.v_new) + p.v_new_strides.offset(item.batch, item.row, h),
-             static_cast<T*>(p.v_cache) + key_offset(a, s, a.v_strides, slot, h), a.head_dim_v);
-  }
+  const auto* const k = static_cast<const T*>(p.k_new);
+  const auto* const v = static_cast<const T*>(p.v_new);
+  for (std::int64_t h = 0; h < a.num_heads_kv; ++h)
+    append_key<T>(p, row_turns,
+                  {k + p.k_new_strides.offset(item.batch, item.row, h),
+                   v + p.v_new_strides.offset(item.batch, item.row, h), key_row(a, s, slot, h),
+                   value_row(a, s, slot, h)});
 }
 
 template <class T>

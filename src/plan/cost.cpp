@@ -47,6 +47,18 @@ std::int64_t counted_pairs(const ForwardParams& p, const Sequence& s) {
   return pairs;
 }
 
+/// Of the key and the value of one head, as the cache has them: numbers, or codes and what scales
+/// lie beside each token.
+double key_bytes(const Problem& p) {
+  const std::int64_t dims = p.head_dim + p.head_dim_v;
+  if (p.kv_dtype == DType::none) return static_cast<double>(dims * size_of(p.dtype));
+  const auto groups = [](std::int64_t dim) { return (dim + kScaleGroup - 1) / kScaleGroup; };
+  std::int64_t scales = 0;
+  if (p.kv_scales == KvScales::token) scales = 2;
+  if (p.kv_scales == KvScales::group) scales = groups(p.head_dim) + groups(p.head_dim_v);
+  return static_cast<double>(bytes_of(p.kv_dtype, dims) + scales * size_of(DType::f32));
+}
+
 void add(Cost& cost, const Problem& p, Lengths n, std::int64_t sequences, std::int64_t pairs) {
   const auto heads = static_cast<double>(p.num_heads * sequences);
   const auto heads_kv = static_cast<double>(p.num_heads_kv * sequences);
@@ -57,8 +69,7 @@ void add(Cost& cost, const Problem& p, Lengths n, std::int64_t sequences, std::i
   cost.visible_pairs += pairs;
   cost.flops += forward_flops(static_cast<double>(pairs), p.head_dim, p.head_dim_v);
   const auto lse = static_cast<double>(size_of(lse_dtype_of(p.dtype)));
-  cost.bytes +=
-      heads * rows * (dims * in + dims_v * out + lse) + heads_kv * keys * (dims + dims_v) * in;
+  cost.bytes += heads * rows * (dims * in + dims_v * out + lse) + heads_kv * keys * key_bytes(p);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "reference/forward.hpp"
 #include "semantics/number_formats.hpp"
+#include "semantics/quantised_row.hpp"
 #include "semantics/rotary.hpp"
 
 namespace strobe::reference {
@@ -38,6 +39,38 @@ void turn_row(const DecodeParams& p, std::int64_t position, ConstPlace from, Pla
   }
 }
 
+/// A row of q's type, as codes into place `row` of `to`.
+void store_row(const ForwardParams& a, ConstPlace from, std::int64_t dims, const KeyRow& row,
+               const Codes& to) {
+  std::vector<float> x;
+  for (std::int64_t d = 0; d < dims; ++d)
+    x.push_back(static_cast<float>(load_element(from.data, a.dtype, from.first + d)));
+  quantise_row(x, a.kv_scales, row, to);
+}
+
+/// One head's new key and value, and the slot that they go to.
+struct NewKey {
+  ConstPlace k{}, v{};
+  std::int64_t slot = 0;  ///< also the key's position
+  std::int64_t head = 0;
+};
+
+/// Turns the key; into a quantised cache both go by way of q's type.
+void append_key(const DecodeParams& p, const Sequence& s, const NewKey& key) {
+  const ForwardParams& a = p.attention;
+  const KeyRow k_row = key_row(a, s, key.slot, key.head);
+  const KeyRow v_row = value_row(a, s, key.slot, key.head);
+  if (a.kv_dtype == DType::none) {
+    turn_row(p, key.slot, key.k, {p.k_cache, k_row.first});
+    copy_row(a.dtype, a.head_dim_v, key.v, {p.v_cache, v_row.first});
+    return;
+  }
+  std::vector<std::byte> turned(static_cast<std::size_t>(a.head_dim * size_of(a.dtype)));
+  turn_row(p, key.slot, key.k, {turned.data(), 0});
+  store_row(a, {turned.data(), 0}, a.head_dim, k_row, {p.k_cache, p.k_scale});
+  store_row(a, key.v, a.head_dim_v, v_row, {p.v_cache, p.v_scale});
+}
+
 /// q turned lies row-major, rows of the call's heads after each other.
 Strides turned_strides(const ForwardParams& p) {
   return {.batch = p.seqlen_q * p.num_heads * p.head_dim,
@@ -52,13 +85,12 @@ void append(const DecodeParams& p) {
   for (std::int64_t b = 0; b < a.batch; ++b) {
     const Sequence s = sequence(a, b);
     for (std::int64_t i = 0; i < p.new_keys(b); ++i)
-      for (std::int64_t h = 0; h < a.num_heads_kv; ++h) {
-        const std::int64_t slot = a.cache_seqlens[b] + i;  // also the key's position
-        turn_row(p, slot, {p.k_new, p.k_new_strides.offset(b, i, h)},
-                 {p.k_cache, key_offset(a, s, a.k_strides, slot, h)});
-        copy_row(a.dtype, a.head_dim_v, {p.v_new, p.v_new_strides.offset(b, i, h)},
-                 {p.v_cache, key_offset(a, s, a.v_strides, slot, h)});
-      }
+      for (std::int64_t h = 0; h < a.num_heads_kv; ++h)
+        append_key(p, s,
+                   {.k = {p.k_new, p.k_new_strides.offset(b, i, h)},
+                    .v = {p.v_new, p.v_new_strides.offset(b, i, h)},
+                    .slot = a.cache_seqlens[b] + i,
+                    .head = h});
   }
 }
 

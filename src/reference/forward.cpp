@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "semantics/number_formats.hpp"
+#include "semantics/quantised_row.hpp"
 #include "semantics/score_rule.hpp"
 
 namespace strobe::reference {
@@ -31,11 +32,10 @@ std::vector<std::int64_t> visible_keys(const ForwardParams& p, const Sequence& s
 
 /// q_i . k_j, summed from the first dimension to the last.
 template <class Real>
-Real dot(const ForwardParams& p, std::int64_t q_first, std::int64_t k_first) {
+Real dot(const ForwardParams& p, std::int64_t q_first, const KeyRow& k) {
   Real sum = 0;
   for (std::int64_t d = 0; d < p.head_dim; ++d)
-    sum += static_cast<Real>(load_element(p.q, p.dtype, q_first + d)) *
-           static_cast<Real>(load_element(p.k, p.dtype, k_first + d));
+    sum += static_cast<Real>(load_element(p.q, p.dtype, q_first + d)) * static_cast<Real>(k[d]);
   return sum;
 }
 
@@ -66,9 +66,9 @@ Row<Real> attend(const ForwardParams& p, std::int64_t batch, std::int64_t head, 
   std::vector<Real> s;
   s.reserve(keys.size());
   for (const std::int64_t j : keys) {
-    const std::int64_t k_first = key_offset(p, sequence, p.k_strides, j, kv_head);
+    const KeyRow k = key_row(p, sequence, j, kv_head);
     s.push_back(score_rule(p, {sequence, head, row, j},
-                           static_cast<Real>(p.softmax_scale) * dot<Real>(p, q_first, k_first)));
+                           static_cast<Real>(p.softmax_scale) * dot<Real>(p, q_first, k)));
   }
 
   // m = max(sink, max_j s_j): no exponential below exceeds 1. A NaN score is no maximum; the sum
@@ -84,10 +84,9 @@ Row<Real> attend(const ForwardParams& p, std::int64_t batch, std::int64_t head, 
   for (std::size_t n = 0; n < keys.size(); ++n) {
     const Real weight = std::exp(s[n] - row_max) / row_sum *
                         static_cast<Real>(dropout_factor(p, {sequence, head, row, keys[n]}));
-    const std::int64_t v_first = key_offset(p, sequence, p.v_strides, keys[n], kv_head);
+    const KeyRow v = value_row(p, sequence, keys[n], kv_head);
     for (std::size_t d = 0; d < result.o.size(); ++d)
-      result.o[d] += weight * static_cast<Real>(load_element(
-                                  p.v, p.dtype, v_first + static_cast<std::int64_t>(d)));
+      result.o[d] += weight * static_cast<Real>(v[static_cast<std::int64_t>(d)]);
   }
   result.lse = row_max + std::log(row_sum);
   return result;

@@ -17,6 +17,8 @@ struct DecodeParams {
   Strides k_new_strides{}, v_new_strides{};
   void* k_cache = nullptr;  ///< attention.k and attention.v, to be written
   void* v_cache = nullptr;
+  float* k_scale = nullptr;  ///< attention.k_scales.data, where the append writes scales
+  float* v_scale = nullptr;
 
   Rotary rotary{};
   const void* rotary_cos = nullptr;  ///< [positions, rotary.dim / 2]; null: angles from the base

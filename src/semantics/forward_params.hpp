@@ -6,10 +6,14 @@
 #include <cstdint>
 
 #include "strobe/dropout.hpp"
+#include "strobe/kv_scales.hpp"
 #include "strobe/mask.hpp"
 #include "strobe/tensor.hpp"
 
 namespace strobe {
+
+/// The largest head_dim and head_dim_v that there are.
+inline constexpr std::int64_t kMostHeadDim = 1024;
 
 /// Elements from one batch entry, row or head to the next; dim is contiguous.
 struct Strides {
@@ -33,6 +37,14 @@ struct PairTensor {
                                 std::int64_t k) const {
     return b * batch + h * head + r * row + k * key;
   }
+};
+
+/// Scales of the keys or values of a quantised cache. Strides are those of the cache's entries or
+/// pages, slots and heads, 0 along an axis that shares one.
+struct Scales {
+  const float* data = nullptr;  ///< null: not quantised
+  Strides strides{};
+  std::int64_t group = 0;  ///< from one group of kScaleGroup dims to the next
 };
 
 struct ForwardParams {
@@ -67,7 +79,10 @@ struct ForwardParams {
   const std::int32_t* page_table = nullptr;       ///< null: contiguous
   std::int64_t page_table_stride = 0;             ///< entries from sequence to sequence
   std::int64_t page_size = 0;
-  std::int64_t seqlen_new = 0;  ///< keys that the call has appended, seqlens_new aside
+  std::int64_t seqlen_new = 0;   ///< keys that the call has appended, seqlens_new aside
+  DType kv_dtype = DType::none;  ///< of k and v where they are codes; else none, and `dtype` holds
+  KvScales kv_scales = KvScales::none;
+  Scales k_scales{}, v_scales{};
 
   Mask mask{};
   PairTensor key_begin{}, key_end{};  ///< i32, one value a row

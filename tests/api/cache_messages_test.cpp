@@ -118,7 +118,7 @@ const Provocation kShapes[] = {
      "appended, so give them, or leave it out [append-pair]"},
     {"CacheOfAnotherType", SPOIL(c.tensors.cache.k_cache.dtype = DType::bf16),
      "strobe::decode: q is f32 and k_cache is bf16; q, the cache and new keys and values must have "
-     "one type [dtype-mismatch]"},
+     "one type, but for a cache of e4m3, e5m2, i8 or i4 [dtype-mismatch]"},
     {"TableOfFloats", SPOIL(c.page(); c.tensors.cache.page_table.dtype = DType::f32),
      "strobe::decode: page_table is f32; it must be i32 [dtype-mismatch]"},
     {"ValuesOfOtherPages", SPOIL(c.page(); c.tensors.cache.v_cache.shape[1] = 3),
@@ -163,6 +163,80 @@ const Provocation kShapes[] = {
      "leave all three 0 [op-dropout]"},
 };
 INSTANTIATE_TEST_SUITE_P(Shapes, CacheMessage, testing::ValuesIn(kShapes), name_of_test);
+
+const Provocation kQuantised[] = {
+    {"TypeOfNoCodes", [] { Plan{Problem{.kv_dtype = DType::bf16}}; },
+     "strobe::Plan: kv_dtype is bf16; a quantised cache is e4m3, e5m2, i8 or i4, and none is a "
+     "cache of q's type [kv-type]"},
+    {"CodesWithoutScales", [] { Plan{Problem{.kv_dtype = DType::i8}}; },
+     "strobe::Plan: kv_dtype is i8 and kv_scales none; a quantised cache has scales of tensor, "
+     "head, token or group, and no other has any [kv-scales]"},
+    {"ScalesWithoutCodes", [] { Plan{Problem{.kv_scales = KvScales::head}}; },
+     "strobe::Plan: kv_dtype is none and kv_scales not none; a quantised cache has scales of "
+     "tensor, head, token or group, and no other has any [kv-scales]"},
+    {"ScalesOfNoKind", [] { Plan{Problem{.kv_scales = static_cast<KvScales>(5)}}; },
+     "strobe::Plan: kv_scales is 5, which is none of its values; they go from 0 to 4 "
+     "[enum-value]"},
+    {"HalfAByte", [] { Problem::parse("h1 q5 d8/7 kv=int4"); },
+     "strobe::Problem::parse: head_dim_v is 7 and two codes of i4 share a byte; make it even, with "
+     "one more dim that is 0 [kv-dim]"},
+    {"ForwardOverCodes", [] { Plan{Problem::parse("h1 q5 d8 kv=int4:token")}; },
+     "strobe::Plan: \"kv=int4:token\" is what only decode answers, as forward has no cache; call "
+     "decode (a plan with PlanOptions::op, the tool with --op decode) or leave it out [op-cache]"},
+    {"RowsOfHalfAByte", SPOIL(c.quantise(DType::i4, KvScales::head)),
+     "strobe::decode: v_cache has 3 dims and two codes of i4 share a byte; make the number even, "
+     "with one more that is 0 [kv-dim]"},
+    {"CodesOfTwoTypes",
+     SPOIL(c.quantise(DType::i8, KvScales::head); c.tensors.cache.v_cache.dtype = DType::e4m3),
+     "strobe::decode: k_cache is i8 and v_cache is e4m3; both must have one type "
+     "[dtype-mismatch]"},
+    {"NewKeysOfCodes",
+     SPOIL(c.append(); c.quantise(DType::i8, KvScales::head); c.tensors.k.dtype = DType::i8),
+     "strobe::decode: q is f32 and k is i8; q, the cache and new keys and values must have one "
+     "type, but for a cache of e4m3, e5m2, i8 or i4 [dtype-mismatch]"},
+    {"CodesAlone", SPOIL(c.quantise(DType::i8, KvScales::head); c.tensors.cache.v_scale = {}),
+     "strobe::decode: v_scale is not given and v_cache is i8, whose values are codes times a "
+     "scale; give both k_scale and v_scale [kv-scale-missing]"},
+    {"ScalesOfPlainKeys",
+     SPOIL(c.quantise(DType::i8, KvScales::head);
+           c.tensors.cache.k_cache.dtype = c.tensors.cache.v_cache.dtype = DType::f32),
+     "strobe::decode: k_scale is given and the cache is f32, whose elements are the values; leave "
+     "it out [kv-scale-off]"},
+    {"ScalesOfOtherHeads",
+     SPOIL(c.quantise(DType::e4m3, KvScales::head); c.tensors.cache.k_scale.shape = (Shape{4})),
+     "strobe::decode: k_scale has shape [4] for k_cache [2, 8, 2, 8]; it takes [1], one for each "
+     "head [2], for each token [2, 8, 2] or for each 32 dims of a token [2, 8, 2, 1] "
+     "[kv-scale-shape]"},
+    {"ScalesOfTwoGranularities",
+     SPOIL(c.quantise(DType::i8, KvScales::token);
+           c.tensors.cache.v_scale = (TensorView{c.slice(11), {2}})),
+     "strobe::decode: k_scale has shape [2, 8, 2] and v_scale [2]; both take scales of one "
+     "granularity [kv-scale-shape]"},
+    {"ScalesOfBf16",
+     SPOIL(c.quantise(DType::i8, KvScales::token); c.tensors.cache.k_scale.dtype = DType::bf16),
+     "strobe::decode: k_scale is bf16; it must be f32 [dtype-mismatch]"},
+    {"StepsOfHalfAByte",
+     SPOIL(c.quantise(DType::i4, KvScales::tensor); c.tensors.o.shape[3] = 2;
+           c.tensors.cache.v_cache = (TensorView{c.slice(4), DType::i4, {2, 8, 2, 2}});
+           c.tensors.cache.k_cache.strides = (Shape{136, 17, 8, 1})),
+     "strobe::decode: k_cache has strides [136, 17, 8, 1] and 2 i4 share a byte; strides count "
+     "codes, and all but the last must be even [stride-packed]"},
+    {"AppendOverScales",
+     SPOIL(c.append(); c.quantise(DType::i8, KvScales::token);
+           c.tensors.cache.v_scale.data = c.tensors.cache.k_cache.data),
+     "strobe::decode: k_cache shares memory with v_scale; no element of an output may be an "
+     "input's or another output's, so write k_cache elsewhere [overlap]"},
+    {"AppendToOneScaleForAll",
+     SPOIL(c.append(); c.quantise(DType::i8, KvScales::token);
+           c.tensors.cache.k_scale.strides = (Shape{0, 2, 1})),
+     "strobe::decode: elements of k_scale share memory: shape [2, 8, 2], strides [0, 2, 1]; each "
+     "element of an output needs a place of its own [overlap-self]"},
+    {"OutputInTheScales",
+     SPOIL(c.quantise(DType::i8, KvScales::head); c.tensors.o.data = c.tensors.cache.k_scale.data),
+     "strobe::decode: o shares memory with k_scale; no element of an output may be an input's or "
+     "another output's, so write o elsewhere [overlap]"},
+};
+INSTANTIATE_TEST_SUITE_P(Quantised, CacheMessage, testing::ValuesIn(kQuantised), name_of_test);
 
 const Provocation kOverlaps[] = {
     {"OutputInTheCache", SPOIL(c.tensors.o.data = c.tensors.cache.v_cache.data),
@@ -292,6 +366,19 @@ const Provocation kPlans[] = {
     {"PaddingPlanned", [] { run_on("b2 h4/2 q3 k8 d8/3 leftpad", [](DecodeCall&) {}); },
      "strobe::Plan::run: leftpad_k is not given and the plan was made with it; make a plan for "
      "this problem [plan-option]"},
+    {"CodesOfAPlainPlan",
+     [] {
+       run_on("b2 h4/2 q3 k8 d8/3", [](DecodeCall& c) { c.quantise(DType::i8, KvScales::head); });
+     },
+     "strobe::Plan::run: the cache is i8 with head scales and the plan was made for f32; make a "
+     "plan for this problem [plan-mismatch]"},
+    {"ScalesOfAnotherPlan",
+     [] {
+       run_on("b2 h4/2 q3 k8 d8/3 kv=int8:group",
+              [](DecodeCall& c) { c.quantise(DType::i8, KvScales::token); });
+     },
+     "strobe::Plan::run: the cache is i8 with token scales and the plan was made for i8 with group "
+     "scales; make a plan for this problem [plan-mismatch]"},
     {"TablesUnplanned",
      [] { run_on("b2 h4/2 q3 k8 d8/3 align=top_left", [](DecodeCall& c) { c.rotate(); }); },
      "strobe::Plan::run: rotary_cos and rotary_sin are given and rotary.dim is 0, which turns "

@@ -15,7 +15,7 @@ const Provocation kProvocations[] = {
      "strobe::Problem::parse: word 5 \"hurry\" is not a word of the case grammar; sizes are "
      "b h q k d with a number, types f32, f16, bf16 and f64, options causal window chunk prefix "
      "sink_tokens align scale o varlen seqlens layout determinism softcap alibi bias allowed "
-     "intervals blocks sink_logits dropout page append rotary batch_idx leftpad [case-word]"},
+     "intervals blocks sink_logits dropout page append rotary batch_idx leftpad kv [case-word]"},
     {"NearMiss", [] { Problem::parse("h8 q4 d8 cuasal"); },
      "strobe::Problem::parse: word 4 \"cuasal\" is not a word of the case grammar; did you "
      "mean causal? [case-word]"},
@@ -28,7 +28,7 @@ const Provocation kProvocations[] = {
      "a word of the case grammar; sizes are b h q k d with a number, types f32, f16, bf16 and f64, "
      "options causal window chunk prefix sink_tokens align scale o varlen seqlens layout "
      "determinism softcap alibi bias allowed intervals blocks sink_logits dropout page append "
-     "rotary batch_idx leftpad [case-word]"},
+     "rotary batch_idx leftpad kv [case-word]"},
     {"RepeatedSize", [] { Problem::parse("h8 q4 d8 h8"); },
      "strobe::Problem::parse: word 4 \"h8\" gives h a second time; each size, the type and "
      "each option may come once [case-repeated]"},
@@ -166,9 +166,18 @@ const Provocation kProvocations[] = {
     {"TwoStorages", [] { Problem::parse("h8 q4 d8 varlen seqlens"); },
      "strobe::Problem::parse: word 5 \"seqlens\" joins varlen and seqlens in one case, "
      "which the grammar cannot draw tensors for; name one of them [case-storage]"},
-    {"LaterOption", [] { Problem::parse("h8 q4 d8 kv=int8"); },
-     "strobe::Problem::parse: word 4 \"kv=int8\" asks for kv, which this version does not answer "
-     "yet; leave it out [case-later]"},
+    {"CacheOfNoType", [] { Problem::parse("h8 q4 d8 kv=int7"); },
+     "strobe::Problem::parse: word 4 \"kv=int7\" is not understood; accepted: kv=e4m3, e5m2, int8 "
+     "or "
+     "int4, then the scales, tensor, head, token or group, as in kv=int8:token [case-value]"},
+    {"CacheOfNoScales", [] { Problem::parse("h8 q4 d8 kv=int8:"); },
+     "strobe::Problem::parse: word 4 \"kv=int8:\" is not understood; accepted: kv=e4m3, e5m2, int8 "
+     "or "
+     "int4, then the scales, tensor, head, token or group, as in kv=int8:token [case-value]"},
+    {"CacheOfOtherScales", [] { Problem::parse("h8 q4 d8 kv=e4m3:page"); },
+     "strobe::Problem::parse: word 4 \"kv=e4m3:page\" is not understood; accepted: kv=e4m3, e5m2, "
+     "int8 or "
+     "int4, then the scales, tensor, head, token or group, as in kv=int8:token [case-value]"},
     {"RotaryOfNoNumber", [] { Problem::parse("h8 q4 d8 rotary=interleaved"); },
      "strobe::Problem::parse: word 4 \"rotary=interleaved\" lacks a number where one is needed; "
      "write whole numbers from 0 to 9223372036854775807 in digits alone, as in q1024 or chunk=512 "
@@ -203,19 +212,6 @@ const Provocation kProvocations[] = {
 };
 
 INSTANTIATE_TEST_SUITE_P(All, CaseMessage, testing::ValuesIn(kProvocations), name_of_test);
-
-/// Every word of later versions is known, and refused as unsupported rather than as a mistake.
-TEST(CaseMessages, LaterWordsAreUnsupported) {
-  for (const char* const word : {"kv=int8:token", "kv=e4m3"}) {
-    try {
-      Problem::parse(std::string("h8 q4 d8 ") + word);
-      ADD_FAILURE() << word << " was taken";
-    } catch (const Error& error) {
-      EXPECT_EQ(error.code(), Code::unsupported) << word;
-      EXPECT_NE(std::string(error.what()).find(word), std::string::npos) << error.what();
-    }
-  }
-}
 
 }  // namespace
 }  // namespace strobe::test

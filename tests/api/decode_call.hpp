@@ -67,6 +67,15 @@ struct DecodeCall {
     tensors.rotary_sin = {slice(8), {10, 3}};
   }
 
+  /// A cache of codes, with scales [1], [2], [2, 8, 2] or [2, 8, 2, 1]. Call before page().
+  void quantise(DType dtype, KvScales kind) {
+    tensors.cache.k_cache.dtype = tensors.cache.v_cache.dtype = dtype;
+    const Shape shapes[] = {{}, {1}, {2}, {2, 8, 2}, {2, 8, 2, 1}};
+    const Shape& shape = shapes[static_cast<std::size_t>(kind)];
+    tensors.cache.k_scale = {slice(10), shape};
+    tensors.cache.v_scale = {slice(11), shape};
+  }
+
   Problem check() const { return api::check_decode(tensors, options, "strobe::decode"); }
   void check_against(const Problem& planned) const {
     api::check_planned(tensors, planned, "strobe::Plan::run");

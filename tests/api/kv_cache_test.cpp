@@ -124,7 +124,8 @@ const Provocation kProvocations[] = {
                            }); },
      "strobe::copy_pages: v_cache has shape [-4, 3, 2, 2]; sizes are at least 0 [shape-negative]"},
     {"Integers", [] { copy_with([](Caches& c) { c.k_cache.dtype = DType::i32; }); },
-     "strobe::copy_pages: k_cache is i32; a cache is f32, f16, bf16 or f64 [copy-type]"},
+     "strobe::copy_pages: k_cache is i32; a cache is f32, f16, bf16 or f64, or quantised, e4m3, "
+     "e5m2, i8 or i4 [copy-type]"},
     {"TwoTypes", [] { copy_with([](Caches& c) { c.v_cache.dtype = DType::f16; }); },
      "strobe::copy_pages: v_cache is f16; it must be f32 [dtype-mismatch]"},
     {"OtherPages", [] { copy_with([](Caches& c) {
@@ -173,6 +174,22 @@ const Provocation kProvocations[] = {
      "numbered from 0 on [copy-page]"},
 };
 INSTANTIATE_TEST_SUITE_P(All, CopyPagesMessage, testing::ValuesIn(kProvocations), name_of_test);
+
+/// Pages of codes, two a byte, and their scales, which another call copies.
+TEST(CopyPages, CopiesCodesAndScales) {
+  std::vector<std::uint8_t> k(4 * 3 * 2 * 2), v(4 * 3 * 2 * 1);
+  std::vector<float> k_scale(4 * 3 * 2), v_scale(4 * 3 * 2);
+  for (std::size_t i = 0; i < k.size(); ++i) k[i] = static_cast<std::uint8_t>(i);
+  for (std::size_t i = 0; i < v.size(); ++i) v[i] = static_cast<std::uint8_t>(100 + i);
+  for (std::size_t i = 0; i < k_scale.size(); ++i) k_scale[i] = static_cast<float>(i);
+  const PageCopy copy{.from = 1, .to = 3};
+  copy_pages({k.data(), DType::i4, {4, 3, 2, 4}}, {v.data(), DType::i4, {4, 3, 2, 2}}, {&copy, 1});
+  copy_pages({k_scale.data(), {4, 3, 2, 1}}, {v_scale.data(), {4, 3, 2, 1}}, {&copy, 1});
+  for (std::size_t i = 0; i < k.size(); ++i) EXPECT_EQ(k[i], i < 36 ? i : i - 24) << i;
+  for (std::size_t i = 0; i < v.size(); ++i) EXPECT_EQ(v[i], 100 + (i < 18 ? i : i - 12)) << i;
+  for (std::size_t i = 0; i < k_scale.size(); ++i)
+    EXPECT_EQ(k_scale[i], static_cast<float>(i < 18 ? i : i - 12)) << i;
+}
 
 TEST(CopyPages, ChecksBeforeItWrites) {
   Caches caches;

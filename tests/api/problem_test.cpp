@@ -128,6 +128,14 @@ void add_cache(Random& random, Problem& p) {
   p.leftpad_k = draw(random, 0, 1) == 0;
 }
 
+void add_codes(Random& random, Problem& p) {
+  constexpr DType kTypes[] = {DType::e4m3, DType::e5m2, DType::i8, DType::i4};
+  p.kv_dtype = kTypes[draw(random, 0, 3)];
+  p.kv_scales = static_cast<KvScales>(draw(random, 1, 4));
+  p.head_dim += p.kv_dtype == DType::i4 ? p.head_dim % 2 : 0;
+  p.head_dim_v += p.kv_dtype == DType::i4 ? p.head_dim_v % 2 : 0;
+}
+
 Problem random_problem(Random& random) {
   Problem p;
   p.batch = sometimes(random, 1);
@@ -151,6 +159,7 @@ Problem random_problem(Random& random) {
   p.layout = static_cast<Layout>(draw(random, 0, 1));
   p.determinism = static_cast<Determinism>(draw(random, 0, 1));
   add_cache(random, p);
+  if (draw(random, 0, 2) == 0) add_codes(random, p);
   return p;
 }
 

@@ -63,6 +63,8 @@ inline strobe_decode_args c_args(const DecodeTensors& t) {
   args.cache_seqlens = c_tensor(t.cache.cache_seqlens);
   args.cache_batch_idx = c_tensor(t.cache.cache_batch_idx);
   args.leftpad_k = c_tensor(t.cache.leftpad_k);
+  args.k_scale = c_tensor(t.cache.k_scale);
+  args.v_scale = c_tensor(t.cache.v_scale);
   args.seqlens_q = c_tensor(t.seqlens_q);
   args.seqlens_new = c_tensor(t.seqlens_new);
   args.rotary_cos = c_tensor(t.rotary_cos);

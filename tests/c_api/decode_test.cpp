@@ -178,6 +178,22 @@ TEST(CCopyPages, CopiesInOrder) {
   EXPECT_EQ(call.memory, expected.memory);
 }
 
+/// Types and scales of quantised caches come through; no kernel reads them yet.
+TEST(CDecodeOfCodes, HasTheChecksOfCxx) {
+  CacheCall call;
+  call.tensors.cache.k_cache.dtype = call.tensors.cache.v_cache.dtype = DType::i4;
+  strobe_decode_args args = c_args(call.tensors);
+  EXPECT_EQ(args.k_cache.dtype, STROBE_DTYPE_I4);
+  EXPECT_EQ(strobe_decode(&args, nullptr), STROBE_INVALID_ARGUMENT);
+  EXPECT_NE(std::string(strobe_last_error()).find("[kv-scale-missing]"), std::string::npos);
+  call.tensors.cache.k_scale = {call.slice(7), {6, 4, 2, 1}};
+  call.tensors.cache.v_scale = {call.slice(8), {6, 4, 2, 1}};
+  args = c_args(call.tensors);
+  EXPECT_EQ(strobe_decode(&args, nullptr), STROBE_UNSUPPORTED);
+  EXPECT_NE(std::string(strobe_last_error()).find("kv=int4"), std::string::npos)
+      << strobe_last_error();
+}
+
 TEST(CRotaryTables, AreThoseOfCxx) {
   for (const bool scaled : {false, true}) {
     RotaryTableOptions options{.rotary = {.dim = 8}};

@@ -146,7 +146,7 @@ const CProvocation kMembers[] = {
      "scale "
      "to 0 [c-flag]"},
     {"Dtype", [] { return forward_with([](CCall& call) { call.args.q.dtype = 99; }); },
-     "strobe_forward: q.dtype is 99, which is none of its values; they go from 0 to 7 "
+     "strobe_forward: q.dtype is 99, which is none of its values; they go from 0 to 11 "
      "[enum-value]"},
     {"Determinism", [] { return forward_with([](CCall& call) { call.options.determinism = 2; }); },
      "strobe_forward: options.determinism is 2, which is none of its values; they go from 0 to 1 "

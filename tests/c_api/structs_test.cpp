@@ -193,6 +193,8 @@ STROBE_AT(strobe_decode_args, blocks, 16 + 18 * 88);
 STROBE_AT(strobe_decode_args, bias, 16 + 19 * 88);
 STROBE_AT(strobe_decode_args, alibi_slopes, 16 + 20 * 88);
 STROBE_AT(strobe_decode_args, sink_logits, 16 + 21 * 88);
+STROBE_AT(strobe_decode_args, k_scale, 16 + 22 * 88);
+STROBE_AT(strobe_decode_args, v_scale, 16 + 23 * 88);
 STROBE_AT(strobe_exec, pool, 8);
 STROBE_AT(strobe_exec, parallel, 16);
 STROBE_AT(strobe_exec, context, 24);

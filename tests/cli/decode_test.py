@@ -166,6 +166,34 @@ class Run(ToolTest):
         self.assertIn("error against float64, 2 of 2 rows", text)
         self.assertIn("over 9 keys, sum 1.000000", text)
 
+    def test_over_codes(self):
+        """A cache of int8 under one scale: codes times scale are read, new keys are coded."""
+        tensors = files.inputs(batch=2, heads=4, heads_kv=2, seqlen_q=1, seqlen_k=9)
+        scale = 1 / 16
+        for name in ("k", "v"):
+            coded = [round(value / scale) for value in tensors[name].values]
+            tensors[name].values[:] = [max(-127, min(127, code)) * scale for code in coded]
+        call = files.in_cache(tensors, new=1)
+        for name in ("k", "v"):
+            cache = call[f"{name}_cache"]
+            codes = [0 if math.isnan(value) else round(value / scale) for value in cache.values]
+            call[f"{name}_cache"] = files.Tensor(cache.shape, codes, "I8")
+            call[f"{name}_scale"] = files.Tensor([1], [scale])
+        written = self.run_tensors(call, "kv=int8:tensor", "--backend", "reference")
+        self.assert_is_attention(written, tensors)
+        for name in ("k", "v"):
+            self.assertEqual(written[f"{name}_cache"].dtype, "I8")
+            self.assertEqual([code * scale for code in written[f"{name}_cache"].values],
+                             tensors[name].values)
+        for words, named in [("kv=int8:tensor", "[plan-kernel]"),
+                             ("kv=int4:tensor", "kv=int4:tensor, and the cache and its scales are "
+                                                "kv=int8:tensor")]:
+            backend = ["--backend", "reference"] if "int4" in words else []
+            line = self.strobe("run", words, "--op", "decode", "--in",
+                               self.folder / "in.safetensors", *backend, "--out",
+                               self.folder / "out.safetensors", status=2)
+            self.assertIn(named, line)
+
     def test_tensors_that_are_missing_or_flat(self):
         tensors = files.in_cache(files.inputs(seqlen_q=1))
         for change, named in [({"k_cache": None}, "[tensor-missing]"),

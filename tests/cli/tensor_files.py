@@ -9,7 +9,7 @@ import math
 import random
 import struct
 
-CODES = {"F32": "f", "I32": "i", "F64": "d", "U64": "Q", "BOOL": "B"}
+CODES = {"F32": "f", "I32": "i", "F64": "d", "U64": "Q", "BOOL": "B", "I8": "b"}
 NPY_TYPES = {"F32": "<f4", "I32": "<i4", "F64": "<f8", "F16": "<f2", "BF16": "|V2"}
 
 

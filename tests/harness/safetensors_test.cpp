@@ -228,12 +228,11 @@ TEST_F(SafetensorsMessages, NamesGivenTwice) {
 
 TEST_F(SafetensorsMessages, TypesThatAreNotRead) {
   const std::string rest =
-      "; F32 F64 F16 BF16 I32 U64 U8 and BOOL are read: convert it before saving "
-      "[safetensors-type]";
-  EXPECT_EQ(
-      complaint_about(entry("I64", "[2]", "[0,16]")),
-      "x.safetensors: tensor \"q\": its dtype is \"I64\"; F32 F64 F16 BF16 I32 U64 U8 and BOOL "
-      "are read: convert it before saving [safetensors-type]");
+      "; F32 F64 F16 BF16 F8_E4M3 F8_E5M2 I32 I8 U64 U8 and BOOL are read: convert it before "
+      "saving [safetensors-type]";
+  EXPECT_EQ(complaint_about(entry("I64", "[2]", "[0,16]")),
+            "x.safetensors: tensor \"q\": its dtype is \"I64\"; F32 F64 F16 BF16 F8_E4M3 F8_E5M2 "
+            "I32 I8 U64 U8 and BOOL are read: convert it before saving [safetensors-type]");
   EXPECT_EQ(complaint_about(entry("f32", "[4]", "[0,16]")),
             "x.safetensors: tensor \"q\": its dtype is \"f32\"" + rest);
   EXPECT_EQ(complaint_about(entry("", "[4]", "[0,16]")),

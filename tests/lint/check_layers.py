@@ -12,7 +12,7 @@ import tree
 
 # What attention means, and what memory is: all that kernels may know of the public surface.
 MEANING = ["strobe/dropout.hpp", "strobe/mask.hpp", "strobe/rotary.hpp", "strobe/score.hpp",
-           "strobe/tensor.hpp", "strobe/error.hpp"]
+           "strobe/tensor.hpp", "strobe/float8.hpp", "strobe/kv_scales.hpp", "strobe/error.hpp"]
 INSIDE = ["strobe/", "api/", "plan/", "reference/", "semantics/", "cpu/"]
 
 # The longest matching folder decides. A name ending in "/" lets in the whole folder.
@@ -21,7 +21,8 @@ MAY_INCLUDE = {
     "src/semantics/": ["semantics/", *MEANING],
     "src/reference/": ["reference/", "semantics/", *MEANING],
     # Knows nothing of attention: a macro and the number types.
-    "src/cpu/simd/": ["cpu/simd/", "semantics/inline.hpp", "strobe/tensor.hpp"],
+    "src/cpu/simd/": ["cpu/simd/", "semantics/inline.hpp", "strobe/tensor.hpp",
+                      "strobe/float8.hpp"],
     # Kernels: one query tile's way over the keys. They know tasks, not who hands them out.
     "src/cpu/tiles/": ["cpu/tiles/", "cpu/forward_task.hpp", "cpu/decode_task.hpp", "semantics/",
                        *MEANING],

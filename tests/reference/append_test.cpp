@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -47,7 +48,47 @@ class Append : public ::testing::TestWithParam<DType> {
     for (std::int64_t n = 0; n < 4; n += 2) all[static_cast<std::size_t>(n)].page_size = 3;
     return all;
   }
+  /// Every type and granularity of a quantised cache.
+  std::vector<DecodeSpec> quantised_specs() const {
+    std::vector<DecodeSpec> all;
+    for (const DType dtype : {DType::e4m3, DType::e5m2, DType::i8, DType::i4})
+      for (const KvScales kind :
+           {KvScales::tensor, KvScales::head, KvScales::token, KvScales::group}) {
+        all.push_back(spec());
+        all.back().kv_dtype = dtype;
+        all.back().kv_scales = kind;
+        all.back().head_dim = 80;
+        all.back().head_dim_v = 34;
+        all.back().rotary.dim = 20;
+        all.back().page_size = kind == KvScales::group ? 3 : 0;
+      }
+    return all;
+  }
 };
+
+TEST_P(Append, QuantisesAsTheReferenceToTheBit) {
+  for (const DecodeSpec& spec : quantised_specs()) {
+    DecodeCase want(spec);
+    reference::append(want.params());
+    for (const Parallel& parallel : executors()) {
+      DecodeCase got(spec);
+      std::vector<double> scratch(cpu::rotary_scratch(spec.rotary, kThreads));
+      cpu::append(got.params(), parallel, kThreads, scratch);
+      const std::string which = std::string(name_of(spec.kv_dtype)) + " scales " +
+                                std::to_string(static_cast<int>(spec.kv_scales));
+      EXPECT_EQ(got.k_cache, want.k_cache) << which;
+      EXPECT_EQ(got.v_cache, want.v_cache) << which;
+      EXPECT_EQ(
+          std::memcmp(got.k_scale.data(), want.k_scale.data(), want.k_scale.size() * sizeof(float)),
+          0)
+          << which;
+      EXPECT_EQ(
+          std::memcmp(got.v_scale.data(), want.v_scale.data(), want.v_scale.size() * sizeof(float)),
+          0)
+          << which;
+    }
+  }
+}
 
 TEST_P(Append, EqualsTheReferenceToTheBit) {
   for (const DecodeSpec& spec : specs()) {

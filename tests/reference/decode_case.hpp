@@ -12,6 +12,7 @@
 
 #include "reference/decode.hpp"
 #include "semantics/number_formats.hpp"
+#include "semantics/quantised_row.hpp"
 #include "semantics/rotary.hpp"
 
 namespace strobe::testing {
@@ -56,6 +57,8 @@ struct DecodeSpec {
   std::vector<std::int32_t> seqlens_q{}, seqlens_new{}, leftpad{};
   Mask mask{.causal = true};
   Rotary rotary{};
+  DType kv_dtype = DType::none;  ///< of the caches, where they are quantised
+  KvScales kv_scales = KvScales::none;
 
   std::int64_t page_size = 0;                                ///< 0: contiguous
   bool indexed = false;                                      ///< by cache_batch_idx
@@ -73,6 +76,7 @@ class DecodeCase {
   Elements q, k_history, v_history, k_new, v_new, o, lse;
   Elements k_cache{spec.dtype, 0, 0}, v_cache{spec.dtype, 0, 0}, cos{spec.dtype, 0, 0},
       sin{spec.dtype, 0, 0};
+  std::vector<float> k_scale{}, v_scale{};
   std::vector<std::int32_t> entries{}, page_table{};
   std::int64_t max_pages = 0;
 
@@ -104,6 +108,10 @@ class DecodeCase {
     p.v_new_strides = strides(spec.seqlen_new, spec.num_heads_kv, spec.head_dim_v);
     p.k_cache = k_cache.bytes.data();
     p.v_cache = v_cache.bytes.data();
+    if (writes_scales()) {
+      p.k_scale = k_scale.data();
+      p.v_scale = v_scale.data();
+    }
     p.rotary = spec.rotary;
     if (spec.tables) {
       p.rotary_cos = cos.bytes.data();
@@ -139,6 +147,15 @@ class DecodeCase {
   std::int64_t k_place(std::int64_t b, std::int64_t slot, std::int64_t head) {
     const ForwardParams p = attention();
     return key_offset(p, sequence(p, b), p.k_strides, slot, head);
+  }
+  /// What attention reads in dimension d of that key or value.
+  double k_value(std::int64_t b, std::int64_t slot, std::int64_t head, std::int64_t d) {
+    const ForwardParams p = attention();
+    return key_row(p, sequence(p, b), slot, head)[d];
+  }
+  double v_value(std::int64_t b, std::int64_t slot, std::int64_t head, std::int64_t d) {
+    const ForwardParams p = attention();
+    return value_row(p, sequence(p, b), slot, head)[d];
   }
   std::int64_t v_place(std::int64_t b, std::int64_t slot, std::int64_t head) {
     const ForwardParams p = attention();
@@ -184,6 +201,12 @@ class DecodeCase {
     p.page_table_stride = max_pages;
     p.page_size = spec.page_size;
     p.seqlen_new = spec.seqlen_new;
+    p.kv_dtype = spec.kv_dtype;
+    p.kv_scales = spec.kv_scales;
+    if (spec.kv_dtype != DType::none) {
+      p.k_scales = scales(k_scale, rows, groups(spec.head_dim));
+      p.v_scales = scales(v_scale, rows, groups(spec.head_dim_v));
+    }
     p.mask = spec.mask;
     p.softmax_scale = 0.4;
     return p;
@@ -219,8 +242,57 @@ class DecodeCase {
 
   void make_caches(std::int64_t blocks, std::int64_t rows) {
     const std::int64_t heads = blocks * rows * spec.num_heads_kv;
-    k_cache = {spec.dtype, heads * spec.head_dim, spec.unused};
-    v_cache = {spec.dtype, heads * spec.head_dim_v, spec.unused};
+    const DType dtype = spec.kv_dtype != DType::none ? spec.kv_dtype : spec.dtype;
+    k_cache = {dtype, heads * spec.head_dim, spec.unused};
+    v_cache = {dtype, heads * spec.head_dim_v, spec.unused};
+    if (spec.kv_dtype == DType::none) return;
+    k_scale = made_scales(heads, groups(spec.head_dim));
+    v_scale = made_scales(heads, groups(spec.head_dim_v));
+  }
+
+  bool writes_scales() const {
+    return spec.kv_scales == KvScales::token || spec.kv_scales == KvScales::group;
+  }
+  std::int64_t groups(std::int64_t dim) const {
+    return spec.kv_scales == KvScales::group ? (dim + kScaleGroup - 1) / kScaleGroup : 1;
+  }
+  /// Given ones are near enough to all numbers' largest, another one for each head.
+  std::vector<float> made_scales(std::int64_t heads, std::int64_t groups) const {
+    if (writes_scales())
+      return std::vector<float>(static_cast<std::size_t>(heads * groups),
+                                static_cast<float>(spec.unused));
+    std::vector<float> given(static_cast<std::size_t>(spec.num_heads_kv));
+    for (std::size_t h = 0; h < given.size(); ++h)
+      given[h] = 2.0f / largest_code(spec.kv_dtype) / static_cast<float>(h + 1);
+    return given;
+  }
+  /// Of a tensor of scales: all of it is the first head's.
+  Scales scales(const std::vector<float>& all, std::int64_t rows, std::int64_t groups) const {
+    if (spec.kv_scales == KvScales::tensor) return {.data = all.data()};
+    if (spec.kv_scales == KvScales::head) return {.data = all.data(), .strides = {.head = 1}};
+    return {.data = all.data(),
+            .strides = strides(rows, spec.num_heads_kv, groups),
+            .group = groups > 1 ? 1 : 0};
+  }
+
+  /// A cache and its scales, to be written.
+  struct Written {
+    Elements& cache;
+    std::vector<float>& scales;
+    std::int64_t dims;
+  };
+  /// A row of the history into its place, as codes where the cache has these.
+  void write_row(const Elements& from, std::int64_t first, const KeyRow& row, const Written& to) {
+    std::vector<float> x;
+    for (std::int64_t d = 0; d < to.dims; ++d) {
+      if (spec.kv_dtype == DType::none)
+        to.cache.set(row.first + d, from.get(first + d));
+      else
+        x.push_back(static_cast<float>(from.get(first + d)));
+    }
+    if (x.empty()) return;
+    quantise_row(x, spec.kv_scales, row,
+                 {to.cache.bytes.data(), writes_scales() ? to.scales.data() : nullptr});
   }
 
   void write_history() {
@@ -229,12 +301,12 @@ class DecodeCase {
       for (std::int64_t slot = pad(static_cast<std::size_t>(b)); slot < length(b) - new_keys(b);
            ++slot)
         for (std::int64_t h = 0; h < spec.num_heads_kv; ++h) {
-          const std::int64_t k_from = history_strides(spec.head_dim).offset(b, slot, h);
-          const std::int64_t v_from = history_strides(spec.head_dim_v).offset(b, slot, h);
-          for (std::int64_t d = 0; d < spec.head_dim; ++d)
-            k_cache.set(k_place(b, slot, h) + d, k_history.get(k_from + d));
-          for (std::int64_t d = 0; d < spec.head_dim_v; ++d)
-            v_cache.set(v_place(b, slot, h) + d, v_history.get(v_from + d));
+          const ForwardParams p = attention();
+          const Sequence at = sequence(p, static_cast<std::int64_t>(b));
+          write_row(k_history, history_strides(spec.head_dim).offset(b, slot, h),
+                    key_row(p, at, slot, h), {k_cache, k_scale, spec.head_dim});
+          write_row(v_history, history_strides(spec.head_dim_v).offset(b, slot, h),
+                    value_row(p, at, slot, h), {v_cache, v_scale, spec.head_dim_v});
         }
   }
 

@@ -22,7 +22,8 @@ void check_words(const Problem& asked, const harness::TensorMap& in) {
        {TensorWord{"page", asked.page_size > 0, "page_table", "page_table"},
         TensorWord{"append", asked.seqlen_new > 0, "k", "k"},
         TensorWord{"leftpad", asked.leftpad_k, "leftpad_k", "leftpad_k"},
-        TensorWord{"batch_idx", asked.cache_batch_idx, "cache_batch_idx", "cache_batch_idx"}})
+        TensorWord{"batch_idx", asked.cache_batch_idx, "cache_batch_idx", "cache_batch_idx"},
+        TensorWord{"kv", asked.kv_dtype != DType::none, "k_scale", "k_scale"}})
     check_word(word, in);
 }
 
@@ -50,6 +51,21 @@ void check_numbers(const Problem& asked, const Problem& problem) {
   check("append", asked.seqlen_new, "the new keys in k are:", problem.seqlen_new);
 }
 
+/// The word that names the cache's type, which the tensors tell too.
+void check_kv(const Problem& asked, const Problem& problem) {
+  if (asked.kv_dtype == DType::none) return;
+  if (asked.kv_dtype == problem.kv_dtype && asked.kv_scales == problem.kv_scales) return;
+  const auto word = [](const Problem& p) {
+    Problem kv;
+    kv.kv_dtype = p.kv_dtype;
+    kv.kv_scales = p.kv_scales;
+    return kv.options_to_string();
+  };
+  fail("run-number", fmt::format("run: {}, and the cache and its scales are {}; mend the word, or "
+                                 "leave it out",
+                                 word(asked), word(problem)));
+}
+
 /// The sizes of the tensors, so that nothing is allocated for impossible ones.
 Problem with_sizes(Problem asked, const harness::TensorMap& in) {
   const Shape& q = in.at("q").shape();
@@ -60,7 +76,17 @@ Problem with_sizes(Problem asked, const harness::TensorMap& in) {
   asked.seqlen_k = asked.seqlen_new = asked.page_size = 0;
   asked.head_dim = q[3];
   asked.head_dim_v = in.at("v_cache").shape()[3];
+  asked.kv_dtype = DType::none;
+  asked.kv_scales = KvScales::none;
   return asked;
+}
+
+/// Scales of tokens lie as the cache does: heads before slots, or after them.
+void swap_scales(harness::TensorMap& tensors) {
+  for (const char* name : {"k_scale", "v_scale"}) {
+    const auto scale = tensors.find(name);
+    if (scale != tensors.end() && scale->second.rank() >= 3) scale->second.swap_axes(1, 2);
+  }
 }
 
 class DecodeJob : public RunJob {
@@ -72,12 +98,15 @@ class DecodeJob : public RunJob {
     api::check_op(asked, Op::decode, where.splits, "strobe run");
     check_words(asked, in_);
     take_layout(asked.layout, kOfLayout);
+    if (asked.layout == Layout::bhsd) swap_scales(in_);
+    bhsd_ = asked.layout == Layout::bhsd;
     const Problem sizes = with_sizes(asked, in_);
     api::check_problem(sizes, "strobe run");
     make_outputs(sizes, /*packed=*/false);
     tensors_ = harness::decode_tensors(in_, out_);
     plan(Problem::of(tensors_, options_of(asked)), where);
     check_numbers(asked, problem());
+    check_kv(asked, problem());
     turned_ = reference::turn_queries(api::decode_params(tensors_, problem()));
   }
 
@@ -89,8 +118,12 @@ class DecodeJob : public RunJob {
  private:
   void add_outputs() override {
     for (const char* name : {"k_cache", "v_cache"}) out_.emplace(name, std::move(in_.at(name)));
+    if (!in_.contains("k_scale")) return;
+    for (const char* name : {"k_scale", "v_scale"}) out_.emplace(name, std::move(in_.at(name)));
+    if (bhsd_) swap_scales(out_);
   }
 
+  bool bhsd_ = false;
   DecodeTensors tensors_{};
   std::vector<std::byte> turned_{};  ///< q, as the keys in the cache are turned
 };
