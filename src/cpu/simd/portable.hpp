@@ -70,8 +70,19 @@ struct Simd {
   static STROBE_INLINE Vec mul(Vec a, Vec b) { return a * b; }
   static STROBE_INLINE Vec div(Vec a, Vec b) { return a / b; }
   static STROBE_INLINE Vec max(Vec a, Vec b) { return select(greater(a, b), a, b); }
+  /// Fused where the machine has it, and nowhere else: the compiler is told not to choose
+  /// (src/CMakeLists.txt), as the bits of a row would depend on what it chose in which loop.
+#if defined(__ARM_FEATURE_FMA)
+  static STROBE_INLINE Vec fma(Vec a, Vec b, Vec c) {
+    return lanes([&](int i) { return __builtin_fmaf(a[i], b[i], c[i]); });
+  }
+  static STROBE_INLINE Vec fms(Vec a, Vec b, Vec c) {
+    return lanes([&](int i) { return __builtin_fmaf(a[i], b[i], -c[i]); });
+  }
+#else
   static STROBE_INLINE Vec fma(Vec a, Vec b, Vec c) { return a * b + c; }
   static STROBE_INLINE Vec fms(Vec a, Vec b, Vec c) { return a * b - c; }
+#endif
 
   static STROBE_INLINE Bits greater(Vec a, Vec b) {
     return bits([&](int i) { return a[i] > b[i]; });
@@ -141,11 +152,11 @@ struct Simd {
     const Vec magic = set(12582912.0f);  // 1.5 * 2^23: adding it rounds to whole numbers
     const Vec shifted = clamped + magic, rest = clamped - (shifted - magic);
     Vec p = set(0.0013276472167676081f);
-    p = p * rest + set(0.009675541331021798f);
-    p = p * rest + set(0.0555071327287601f);
-    p = p * rest + set(0.24022119723969185f);
-    p = p * rest + set(0.6931469670652642f);
-    p = p * rest + set(1.0f);
+    p = fma(p, rest, set(0.009675541331021798f));
+    p = fma(p, rest, set(0.0555071327287601f));
+    p = fma(p, rest, set(0.24022119723969185f));
+    p = fma(p, rest, set(0.6931469670652642f));
+    p = fma(p, rest, set(1.0f));
     return lanes([&](int i) {
       const std::uint32_t exponent = word(shifted[i]) << 23;  // modulo 2^32: the sign comes along
       return x[i] < kLeast ? 0.0f : value(word(p[i]) + exponent);

@@ -65,7 +65,13 @@ struct Simd64 {
   static STROBE_INLINE Vec mul(Vec a, Vec b) { return a * b; }
   static STROBE_INLINE Vec div(Vec a, Vec b) { return a / b; }
   static STROBE_INLINE Vec max(Vec a, Vec b) { return select(greater(a, b), a, b); }
+#if defined(__ARM_FEATURE_FMA)  // as in f32
+  static STROBE_INLINE Vec fma(Vec a, Vec b, Vec c) {
+    return Vec{__builtin_fma(a[0], b[0], c[0]), __builtin_fma(a[1], b[1], c[1])};
+  }
+#else
   static STROBE_INLINE Vec fma(Vec a, Vec b, Vec c) { return a * b + c; }
+#endif
 
   static STROBE_INLINE Bits greater(Vec a, Vec b) { return bits(a[0] > b[0], a[1] > b[1]); }
   static STROBE_INLINE Bits equal(Vec a, Vec b) { return bits(a[0] == b[0], a[1] == b[1]); }

@@ -146,7 +146,6 @@ STROBE_INLINE void few_columns(FewSums<C, L>& acc, const WordOf<C>* packed, cons
       else
         acc[g] = Vector::fma(keys, query, acc[g]);
     }
-    STROBE_UNROLL(4)
     for (int line = lines_before<C>(i); line < lines_before<C>(i + 1); ++line) later.step();
   }
 }
