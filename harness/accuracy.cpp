@@ -224,15 +224,17 @@ void judge(Comparison& c, const Block& total, const ForwardParams& p, double sla
 double ulp(double value, DType dtype) {
   if (value == 0.0 || !std::isfinite(value)) return 0.0;
   switch (dtype) {
-    case DType::f64: return std::ldexp(1.0, std::ilogb(value) - 52);
+    case DType::f64: return std::ldexp(1.0, std::max(std::ilogb(value), -1022) - 52);
     case DType::bf16: return std::ldexp(1.0, std::ilogb(value) - 7);
     case DType::f16: return std::ldexp(1.0, std::max(std::ilogb(value), -14) - 10);
-    default: return std::ldexp(1.0, std::ilogb(value) - 23);
+    default: return std::ldexp(1.0, std::max(std::ilogb(value), -126) - 23);
   }
 }
 
 double o_tolerance(double standard_error, double largest_o, DType dtype, DType o_dtype) {
-  return 1.25 * standard_error + 2.0 * std::max(ulp(largest_o, dtype), ulp(largest_o, o_dtype));
+  const double least_normal = dtype == DType::f64 ? 0x1p-1022 : 0x1p-126;
+  const double ulps = largest_o < least_normal ? 8.0 : 2.0;
+  return 1.25 * standard_error + ulps * std::max(ulp(largest_o, dtype), ulp(largest_o, o_dtype));
 }
 
 double rms_tolerance(double standard_rms, DType o_dtype) {
