@@ -233,7 +233,7 @@ double ulp(double value, DType dtype) {
 
 double o_tolerance(double standard_error, double largest_o, DType dtype, DType o_dtype) {
   const double least_normal = dtype == DType::f64 ? 0x1p-1022 : 0x1p-126;
-  const double ulps = largest_o < least_normal ? 8.0 : 2.0;
+  const double ulps = largest_o < least_normal ? 32.0 : 2.0;
   return 1.25 * standard_error + ulps * std::max(ulp(largest_o, dtype), ulp(largest_o, o_dtype));
 }
 

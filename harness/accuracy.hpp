@@ -59,7 +59,7 @@ struct Comparison {
 /// The distance of neighbouring numbers of this type just above `value`.
 double ulp(double value, DType dtype);
 
-/// error <= 1.25 x standard + 2 ulp of the largest |o|, or 8 where that is denormal: such a sum
+/// error <= 1.25 x standard + 2 ulp of the largest |o|, or 32 where that is denormal: such a sum
 /// rounds to the same step at every addition, not only at its end. An ulp is that of the type to
 /// which P is rounded, the problem's dtype, or of o's where that is coarser.
 double o_tolerance(double standard_error, double largest_o, DType dtype, DType o_dtype);

@@ -11,7 +11,7 @@ namespace strobe::harness {
 /// entry of the cache for each sequence. Slots without a key are NaN.
 class PlainKeys {
  public:
-  explicit PlainKeys(const ForwardParams& quantised);
+  explicit PlainKeys(const ForwardParams& p);
 
   /// The same call: o and lse are the other's.
   const ForwardParams& params() const { return params_; }
