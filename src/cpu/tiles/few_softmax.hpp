@@ -48,26 +48,26 @@ template <class C>
 STROBE_NOINLINE void mask_few(const FewRows<C>& rows, const FewTile<C>& t, bool partial) {
   const VecOf<C> masked = C::Isa::set(C::kMasked);
   RealOf<C>* const s = t.s;
-  const int L = rows.lanes;
-  for (int i = t.first_chunk * L; i < t.begin * L; ++i) s[i] = C::kMasked;
-  for (int i = t.end * L; i < t.chunks_end * L; ++i) s[i] = C::kMasked;
+  const int lanes = rows.lanes;
+  for (int i = t.first_chunk * lanes; i < t.begin * lanes; ++i) s[i] = C::kMasked;
+  for (int i = t.end * lanes; i < t.chunks_end * lanes; ++i) s[i] = C::kMasked;
   if (!partial) return;
-  // Lane j * L + r holds key + j: row r sees it where key lies in [begin - j, end - j).
+  // Lane j * lanes + r holds key + j: row r sees it where key lies in [begin - j, end - j).
   alignas(64) std::int32_t begin[C::kLanes], end[C::kLanes], sink_begin[C::kLanes],
       sink_end[C::kLanes];
   bool sinks = false;
   for (int lane = 0; lane < C::kLanes; ++lane) {
-    const int r = lane % L < rows.count ? lane % L : rows.count - 1, j = lane / L;
+    const int r = lane % lanes < rows.count ? lane % lanes : rows.count - 1, j = lane / lanes;
     begin[lane] = within_block(rows.keys[r].begin, t.block_begin) - j;
     end[lane] = within_block(rows.keys[r].end, t.block_begin) - j;
     sink_begin[lane] = within_block(rows.keys[r].sink_begin, t.block_begin) - j;
     sink_end[lane] = within_block(rows.keys[r].sink_end, t.block_begin) - j;
     sinks |= sink_begin[lane] < sink_end[lane];
   }
-  for (int key = t.first_chunk; key < t.chunks_end; key += C::kLanes / L) {
+  for (int key = t.first_chunk; key < t.chunks_end; key += C::kLanes / lanes) {
     auto seen = C::Isa::between(begin, key, end);
     if (sinks) seen = C::Isa::either(seen, C::Isa::between(sink_begin, key, sink_end));
-    RealOf<C>* const at = s + key * L;
+    RealOf<C>* const at = s + key * lanes;
     C::Isa::store(at, C::Isa::select(seen, C::Isa::load(at), masked));
   }
 }
@@ -95,7 +95,8 @@ struct FewRules {
       const DecodeRow row = decode_row(p, rows.kv_head, rows.first + r);
       const Lengths n = tasks[r].sequence.lengths;
       position[lane] = static_cast<Real>(p.mask.position(row.query, n) - t.block_begin);
-      ahead[lane] = static_cast<Real>(lane / rows.lanes);  // keys after the vector's first
+      const int keys_after = lane / rows.lanes;  // the vector's first
+      ahead[lane] = static_cast<Real>(keys_after);
       slope[lane] = rules.alibi ? rules.unit * head_value<C>(p.alibi_slopes,
                                                              tasks[r].sequence.index, row.head)
                                 : Real(0);
@@ -158,15 +159,15 @@ template <class C>
 STROBE_NOINLINE void update_few(FewRows<C>& rows, const FewTile<C>& t, RealOf<C> scale,
                                 int o_pitch) {
   using Vec = VecOf<C>;
-  const int L = rows.lanes;
+  const int lanes = rows.lanes;
   Vec most = C::Isa::set(C::kMasked);
-  for (int i = t.first_chunk * L; i < t.chunks_end * L; i += C::kLanes)
+  for (int i = t.first_chunk * lanes; i < t.chunks_end * lanes; i += C::kLanes)
     most = C::Isa::max(most, C::Isa::load(t.s + i));
   alignas(64) RealOf<C> block_max[C::kLanes], factor[C::kLanes];
   C::Isa::store(block_max, most);
-  for (int lane = L; lane < C::kLanes; ++lane)
-    if (block_max[lane] > block_max[lane % L]) block_max[lane % L] = block_max[lane];
-  repeat<C>(block_max, L);
+  for (int lane = lanes; lane < C::kLanes; ++lane)
+    if (block_max[lane] > block_max[lane % lanes]) block_max[lane % lanes] = block_max[lane];
+  repeat<C>(block_max, lanes);
   most = C::Isa::load(block_max);
   if (!rows.seen) {
     C::Isa::store(rows.row_max, C::Isa::max(C::Isa::set(C::kUnseen), most));
