@@ -115,9 +115,9 @@ step_fuzz() {
   run 'fuzz' bash scripts/fuzz.sh 60
 }
 
-# The tests that are about threads: forward and decode through every executor, plans run at once. The
-# others would take a quarter of an hour more for the same code. ThreadSanitizer wants its shadow
-# where address randomisation may put something else.
+# The tests that are about threads: forward and decode through every executor, plans run at once.
+# The others would take a quarter of an hour more for the same code. ThreadSanitizer wants its
+# shadow where address randomisation may put something else.
 step_tsan() {
   build tsan --target strobe_threads_tests
   run 'tsan tests' setarch "$(uname -m)" --addr-no-randomize \
