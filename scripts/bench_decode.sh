@@ -6,22 +6,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-bash scripts/setup.sh build
-cmake --preset release >/dev/null
-cmake --build --preset release --target strobe_tool
-strobe=build/release/bin/strobe
 out=out/bench_decode
-rm -rf "$out"
-mkdir -p "$out"
-
-# measure NAME BENCH-ARGUMENT...: one run of the tool, its rows in $out/NAME.json. What this build
-# or machine cannot do is left out of the tables.
-measure() {
-  local name=$1
-  shift
-  printf '\n== %s: strobe bench %s\n' "$name" "$*"
-  "$strobe" bench "$@" --json "$out/$name.json" || printf 'left out: %s\n' "$name"
-}
+# shellcheck source=scripts/measure.sh
+source scripts/measure.sh
 
 long=()
 for type in "" " bf16" " f16"; do

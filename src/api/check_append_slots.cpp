@@ -60,13 +60,6 @@ class Append {
 
 }  // namespace
 
-std::int64_t append_slots(const Problem& p) {
-  // One sequence meets itself where a page comes twice in the rows of its table that it appends to.
-  const bool pages_meet = p.page_size > 0 && (p.batch > 1 || p.seqlen_new > p.page_size);
-  const bool entries_meet = p.cache_batch_idx && p.batch > 1;
-  return pages_meet || entries_meet ? p.batch * p.seqlen_new : 0;
-}
-
 void check_append_slots(const DecodeTensors& t, std::span<std::int64_t> room, const char* where) {
   if (room.empty()) return;
   const Append append(t);

@@ -45,12 +45,8 @@ Problem check_decode(const DecodeTensors& tensors, const Options& options, const
 /// As check_planned, for a decode plan.
 void check_planned(const DecodeTensors& tensors, const Problem& planned, const char* where);
 
-/// Numbers that check_append_slots needs room for: one for each new key where two sequences might
-/// meet in one slot, else 0.
-std::int64_t append_slots(const Problem& problem);
-
 /// No two sequences append to one slot of the cache. The tensors passed the other checks. `room`
-/// has at least append_slots() numbers of the tensors' problem.
+/// has the numbers of plan::append_slots(), of the problem that was planned.
 void check_append_slots(const DecodeTensors& tensors, std::span<std::int64_t> room,
                         const char* where);
 

@@ -129,10 +129,10 @@ void turn_item(const DecodeParams& p, void* q, const Turns& turns, const Item& i
   const Lengths lengths = sequence(a, item.batch).lengths;
   if (item.row >= lengths.q) return;
   const RowTurns row_turns = turns.at(a.mask.position(item.row, lengths), item.worker);
-  T* to = static_cast<T*>(q) + (item.batch * a.seqlen_q + item.row) * a.num_heads * a.head_dim;
-  for (std::int64_t h = 0; h < a.num_heads; ++h, to += a.head_dim)
+  const Strides strides = turned_strides(a);
+  for (std::int64_t h = 0; h < a.num_heads; ++h)
     turn_row(p, row_turns, static_cast<const T*>(a.q) + a.q_strides.offset(item.batch, item.row, h),
-             to);
+             static_cast<T*>(q) + strides.offset(item.batch, item.row, h));
 }
 
 /// Calls run(T{}) for the C++ type of a call's elements.

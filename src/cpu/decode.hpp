@@ -220,13 +220,9 @@ class DecodeTile {
   bool apply_rules(const FewRows<C>& rows, const FewTile<C>& tile) {
     const bool blocks = p_.blocks.given();
     if (!rules_.any() && !blocks) return false;
-    ForwardTask tasks[C::kLanes];
-    for (int r = 0; r < rows.count; ++r) {
-      tasks[r].sequence = task_.sequence;
-      tasks[r].head = decode_row(p_, rows.kv_head, rows.first + r).head;
-    }
     const bool additive = rules_.additive || blocks;
-    FewRules<C>{p_, tasks, rules_, rows, tile, additive, scratch_.s + kTileK * C::kLanes}.apply();
+    Real* const added = scratch_.s + kTileK * C::kLanes;
+    FewRules<C>{p_, task_.sequence, rules_, rows, tile, additive, added}.apply();
     return additive;
   }
 

@@ -53,9 +53,7 @@ void run_decode_call(const DecodeCall& call, const DecodeParams& params, const P
   if (params.rotary.dim > 0) {
     turn_queries(params, base + parts.angles, parallel, call.threads, angles);
     attention.q = base + parts.angles;
-    attention.q_strides.head = attention.head_dim;
-    attention.q_strides.row = attention.num_heads * attention.q_strides.head;
-    attention.q_strides.batch = attention.seqlen_q * attention.q_strides.row;
+    attention.q_strides = turned_strides(attention);
   }
   std::byte* const rest = base + parts.angles + parts.turned;
   if (call.few != nullptr)

@@ -148,22 +148,12 @@ void run_decode(const DecodeKernel& kernel, const ForwardParams& params, const D
   const TaskOrder tasks(params, cut, {reinterpret_cast<Place*>(base + parts.places), batch},
                         {reinterpret_cast<std::int32_t*>(base + parts.counters), batch * sets});
   const LeafStates states{base + parts.o, base + parts.sums};
-  std::atomic<std::int64_t> next_task{0};
-  std::atomic<int> next_worker{0};
-  auto worker = [&] {
-    const int self = next_worker.fetch_add(1, std::memory_order_relaxed);
-    if (self >= threads) return;
+  run_items(parallel, threads, tasks.count(), [&](std::int64_t index, int self) {
     std::byte* const scratch = base + static_cast<std::size_t>(self) * parts.scratch;
-    for (;;) {
-      const std::int64_t index = next_task.fetch_add(1, std::memory_order_relaxed);
-      if (index >= tasks.count()) return;
-      const DecodeTask task = tasks.task(index, states, kernel.number_bytes);
-      kernel.run(params, task, scratch);
-      if (tasks.finish(task)) kernel.combine(params, tasks.whole(task), scratch);
-    }
-  };
-  const auto workers = static_cast<int>(std::min<std::int64_t>(threads, tasks.count()));
-  if (workers > 0) run_workers(parallel, workers, worker);
+    const DecodeTask task = tasks.task(index, states, kernel.number_bytes);
+    kernel.run(params, task, scratch);
+    if (tasks.finish(task)) kernel.combine(params, tasks.whole(task), scratch);
+  });
 }
 
 }  // namespace strobe::cpu

@@ -21,8 +21,7 @@ cpu::DecodeCall decode_call(const Problem& problem, const Decision& decision, in
   call.dtype = problem.dtype;
   call.rotary = problem.rotary;
   call.threads = decision.threads;
-  if (problem.page_size > 0 || problem.cache_batch_idx)
-    call.slots = problem.batch * problem.seqlen_new;
+  call.slots = append_slots(problem);
   return call;
 }
 

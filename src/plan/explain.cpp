@@ -43,16 +43,17 @@ std::string row(const char* name, const std::string& value) {
   return text("  %-12s ", name) + value + "\n";
 }
 
-std::string count_text(std::int64_t count, const char* of) {
-  return text("%lld %s%s", static_cast<long long>(count), of, count == 1 ? "" : "s");
+std::string count_text(std::int64_t count, const char* one, const char* more) {
+  return text("%lld %s", static_cast<long long>(count), count == 1 ? one : more);
 }
 
 std::string tile_rows(const Problem& problem, const Decision& decision) {
   const cpu::ForwardKernel& kernel = *decision.kernel->forward;
   return row("tiles", text("%d queries x %d keys, %d query tiles a task", kernel.tile_q,
                            kernel.tile_k, decision.tiles)) +
-         row("tasks", count_text(count_tasks(problem, kernel, decision.tiles), "task") + " for " +
-                          count_text(decision.threads, "thread"));
+         row("tasks", text("%lld for ",
+                           static_cast<long long>(count_tasks(problem, kernel, decision.tiles))) +
+                          count_text(decision.threads, "thread", "threads"));
 }
 
 /// Why this kernel, what its tasks are, and how many threads they keep busy.
@@ -64,15 +65,17 @@ std::string leaf_rows(const Problem& problem, const Decision& decision) {
   const std::int64_t leaves = cpu::count_leaves(problem.seqlen_k);
   const std::int64_t parts = (leaves + call.cut.leaves - 1) / call.cut.leaves;
   const cpu::DecodeCut whole = choose_cut(problem, *call.few, decision.threads, 1);
-  std::string out =
-      row("because", count_text(problem.seqlen_q, "query").replace(0, 0, "at most ") +
-                         text(" (%lld and fewer)", static_cast<long long>(kFewQueries)));
-  out += row("rows", count_text(call.sizes.rows, "row") + " share each pass over a key head");
-  out +=
-      row("splits", count_text(parts, "part") + " of up to " + count_text(call.cut.leaves, "leaf") +
-                        text(" of %lld keys", static_cast<long long>(cpu::kLeafKeys)));
-  out += row("tasks", count_text(cpu::count_tasks(call.sizes, call.cut), "task") + " of " +
-                          count_text(call.cut.kv_heads, "key head"));
+  std::string out = row("because", count_text(problem.seqlen_q, "query", "queries") +
+                                       text(" of a sequence; few are up to %lld",
+                                            static_cast<long long>(kFewQueries)));
+  out += row("rows",
+             text("%lld for each pass over a key head", static_cast<long long>(call.sizes.rows)));
+  out += row("splits", count_text(parts, "part", "parts") + " of up to " +
+                           count_text(call.cut.leaves, "leaf", "leaves") +
+                           text(" of %lld keys", static_cast<long long>(cpu::kLeafKeys)));
+  out += row("tasks",
+             text("%lld of ", static_cast<long long>(cpu::count_tasks(call.sizes, call.cut))) +
+                 count_text(call.cut.kv_heads, "key head", "key heads"));
   return out + row("busy", text("%lld of %d threads; %lld if keys were not split",
                                 static_cast<long long>(busy(call.cut)), decision.threads,
                                 static_cast<long long>(busy(whole))));

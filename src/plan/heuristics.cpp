@@ -51,6 +51,13 @@ cpu::DecodeSizes decode_sizes(const Problem& p) {
   return sizes;
 }
 
+std::int64_t append_slots(const Problem& p) {
+  // One sequence meets itself where a page comes twice in the rows of its table that it appends to.
+  const bool pages_meet = p.page_size > 0 && (p.batch > 1 || p.seqlen_new > p.page_size);
+  const bool entries_meet = p.cache_batch_idx && p.batch > 1;
+  return pages_meet || entries_meet ? p.batch * p.seqlen_new : 0;
+}
+
 cpu::DecodeCut choose_cut(const Problem& problem, const cpu::DecodeKernel& kernel, int threads,
                           int splits) {
   constexpr std::size_t kRoom = std::size_t{1} << 19;  // rows of a task stay in L2

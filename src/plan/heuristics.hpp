@@ -20,6 +20,10 @@ constexpr bool few_queries(const Problem& problem) { return problem.seqlen_q <= 
 /// The sizes of a decode problem as its kernels count them.
 cpu::DecodeSizes decode_sizes(const Problem& problem);
 
+/// Numbers that checking the slots of new keys needs room for: one for each new key where two
+/// sequences might meet in one slot, else 0.
+std::int64_t append_slots(const Problem& problem);
+
 /// How a decode call is cut into tasks. `splits`: parts of the longest sequence; 0: a leaf a task,
 /// and as few key heads as it takes to give every thread four tasks. More heads read whole rows of
 /// the cache; more tasks keep every thread reading. Moves work, never bits.

@@ -71,13 +71,6 @@ void append_key(const DecodeParams& p, const Sequence& s, const NewKey& key) {
   store_row(a, key.v, a.head_dim_v, v_row, {p.v_cache, p.v_scale});
 }
 
-/// q turned lies row-major, rows of the call's heads after each other.
-Strides turned_strides(const ForwardParams& p) {
-  return {.batch = p.seqlen_q * p.num_heads * p.head_dim,
-          .row = p.num_heads * p.head_dim,
-          .head = p.head_dim};
-}
-
 }  // namespace
 
 void append(const DecodeParams& p) {

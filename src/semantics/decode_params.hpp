@@ -33,4 +33,11 @@ struct DecodeParams {
   }
 };
 
+/// Turned queries lie row-major, [batch, seqlen_q, num_heads, head_dim].
+constexpr Strides turned_strides(const ForwardParams& p) {
+  return {.batch = p.seqlen_q * p.num_heads * p.head_dim,
+          .row = p.num_heads * p.head_dim,
+          .head = p.head_dim};
+}
+
 }  // namespace strobe

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "api/validate.hpp"
+#include "plan/heuristics.hpp"
 #include "strobe/strobe.hpp"
 
 namespace strobe::test {
@@ -82,7 +83,7 @@ struct DecodeCall {
   }
   /// The check that needs room, which it gets.
   void check_append() const {
-    std::vector<std::int64_t> room(static_cast<std::size_t>(api::append_slots(check())));
+    std::vector<std::int64_t> room(static_cast<std::size_t>(plan::append_slots(check())));
     api::check_append_slots(tensors, room, "strobe::decode");
   }
 };

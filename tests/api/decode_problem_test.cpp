@@ -251,7 +251,7 @@ TEST(CheckAppendSlots, RefusesExactlyWhatWritesOneAddressTwice) {
 }
 
 TEST(CheckAppendSlots, NeedsRoomOnlyWhereSequencesMayMeet) {
-  const auto slots = [](const char* text) { return api::append_slots(Problem::parse(text)); };
+  const auto slots = [](const char* text) { return plan::append_slots(Problem::parse(text)); };
   EXPECT_EQ(slots("b5 h1 q3 k9 d8 append"), 0);
   EXPECT_EQ(slots("b5 h1 q3 k9 d8 page=4"), 0);
   EXPECT_EQ(slots("b5 h1 q3 k9 d8 page=4 append"), 15);

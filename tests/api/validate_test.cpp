@@ -1,6 +1,7 @@
 // What the checks let through, and what they make of it.
 // SPDX-License-Identifier: Apache-2.0
 #include "api/validate.hpp"
+#include "plan/heuristics.hpp"
 
 #include <gtest/gtest.h>
 
@@ -182,7 +183,7 @@ TEST(CheckDecode, AllocatesNothing) {
   call.options.mask.align = Align::top_left;
   call.rotate();
   const Problem planned = call.check();
-  std::vector<std::int64_t> room(static_cast<std::size_t>(api::append_slots(planned)));
+  std::vector<std::int64_t> room(static_cast<std::size_t>(plan::append_slots(planned)));
   EXPECT_FALSE(room.empty());
   const int before = allocations;
   static_cast<void>(call.check());

@@ -4,7 +4,6 @@
 #pragma once
 
 #include "cpu/tiles/fetch.hpp"
-#include "cpu/tiles/score_product.hpp"
 #include "cpu/tiles/tiling.hpp"
 
 namespace strobe::cpu::STROBE_ISA {
@@ -22,7 +21,6 @@ struct FewKeys {
   static constexpr int kAtOnce = kGroups < kRegisters ? kGroups : kRegisters;
   static constexpr int kColumns = C::kLanes;      // words copied at a time
   static constexpr int kSpan = kColumns * kKeys;  // words that they take in a group
-  static constexpr int kBlock = kSpan * kGroups;  // and in all groups
 
   static constexpr int kTogether = kColumns < 4 ? kColumns : 4;  // columns of one step
   /// Where column `i` of the step from column `c` on stands in a group: see interleave_columns.

@@ -79,7 +79,7 @@ struct FewRules {
   using Vec = VecOf<C>;
   using Real = RealOf<C>;
   const ForwardParams& p;
-  const ForwardTask* tasks;  // of each row's head, for the block map
+  const Sequence& sequence;
   const ScoreRules<C>& rules;
   const FewRows<C>& rows;
   const FewTile<C>& t;
@@ -93,13 +93,13 @@ struct FewRules {
     for (int lane = 0; lane < C::kLanes; ++lane) {
       const int r = lane % rows.lanes < rows.count ? lane % rows.lanes : rows.count - 1;
       const DecodeRow row = decode_row(p, rows.kv_head, rows.first + r);
-      const Lengths n = tasks[r].sequence.lengths;
-      position[lane] = static_cast<Real>(p.mask.position(row.query, n) - t.block_begin);
+      position[lane] =
+          static_cast<Real>(p.mask.position(row.query, sequence.lengths) - t.block_begin);
       const int keys_after = lane / rows.lanes;  // the vector's first
       ahead[lane] = static_cast<Real>(keys_after);
-      slope[lane] = rules.alibi ? rules.unit * head_value<C>(p.alibi_slopes,
-                                                             tasks[r].sequence.index, row.head)
-                                : Real(0);
+      slope[lane] = rules.alibi
+                        ? rules.unit * head_value<C>(p.alibi_slopes, sequence.index, row.head)
+                        : Real(0);
     }
     const Vec masked = C::Isa::set(C::kMasked), least = C::Isa::set(C::kLeastScore);
     for (int key = t.first_chunk; key < t.chunks_end; key += C::kLanes / rows.lanes) {
@@ -124,10 +124,11 @@ struct FewRules {
   /// What is added to the scores of row r, -inf where the pair is masked.
   STROBE_INLINE void gather(int r) const {
     const DecodeRow row = decode_row(p, rows.kv_head, rows.first + r);
-    const std::int64_t index = tasks[r].sequence.index, left = tasks[r].sequence.lengths.k;
+    const std::int64_t index = sequence.index;
+    const ForwardTask task{sequence, row.head, 0, 0};
     alignas(64) Real some[C::kLanes];
     for (int key = t.first_chunk; key < t.chunks_end; key += C::kLanes) {
-      const std::int64_t at = t.block_begin + key, exist = left - at;
+      const std::int64_t at = t.block_begin + key, exist = sequence.lengths.k - at;
       const int count = static_cast<int>(exist < 0 ? 0 : exist < C::kLanes ? exist : C::kLanes);
       Vec x = bias(index, row, at, count);
       if (p.allowed.given())
@@ -136,7 +137,7 @@ struct FewRules {
                                               p.allowed.offset(index, row.head, row.query, at),
                                           count),
                            x, C::Isa::set(kHidden<C>));
-      if (p.blocks.given()) x = without_hidden<C>(x, p, tasks[r], row.query, at, count);
+      if (p.blocks.given()) x = without_hidden<C>(x, p, task, row.query, at, count);
       C::Isa::store(some, x);
       for (int i = 0; i < C::kLanes; ++i) added[(key + i) * rows.lanes + r] = some[i];
     }
@@ -154,7 +155,7 @@ struct FewRules {
   }
 };
 
-/// The lazy maximum of update_max, for few rows. `o_pitch` numbers from row to row.
+/// As update_max, for few rows. `o_pitch` numbers from row to row.
 template <class C>
 STROBE_NOINLINE void update_few(FewRows<C>& rows, const FewTile<C>& t, RealOf<C> scale,
                                 int o_pitch) {
@@ -174,14 +175,11 @@ STROBE_NOINLINE void update_few(FewRows<C>& rows, const FewTile<C>& t, RealOf<C>
     C::Isa::store(rows.row_sum, C::Isa::zero());
     return;
   }
-  const Vec old = C::Isa::load(rows.row_max);
-  const auto more = C::Isa::greater(most, C::Isa::add(old, C::Isa::set(4)));
-  if (!C::Isa::any(more)) return;
-  const Vec now = C::Isa::select(more, most, old);
-  const Vec scaled = C::Isa::exp2_exact_one(C::Isa::mul(C::Isa::sub(old, now), C::Isa::set(scale)));
-  C::Isa::store(factor, scaled);
-  C::Isa::store(rows.row_max, now);
-  C::Isa::store(rows.row_sum, C::Isa::mul(scaled, C::Isa::load(rows.row_sum)));
+  const LazyMax<C> next = lazy_max<C>(C::Isa::load(rows.row_max), most, scale);
+  if (!next.grows) return;
+  C::Isa::store(factor, next.factor);
+  C::Isa::store(rows.row_max, next.now);
+  C::Isa::store(rows.row_sum, C::Isa::mul(next.factor, C::Isa::load(rows.row_sum)));
   for (int r = 0; r < rows.count; ++r)
     for (int dim = 0; dim < o_pitch; dim += C::kLanes) {
       RealOf<C>* const at = rows.o + r * o_pitch + dim;

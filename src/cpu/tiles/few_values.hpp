@@ -25,7 +25,7 @@ struct FewValues {
   bool first = false;  // o is stored, not added to
 };
 
-/// The products of vectors kFirst to kFirst + kVectors of dimensions from `dim` on, for kRows rows.
+/// The products of kVectors vectors of dimensions from `dim` on, for kRows rows from `row` on.
 /// Sums run over the keys in their order, from zero, as in value_product: the bits are the same.
 /// Later values are fetched beside.
 template <class C, int kRows, int kVectors>

@@ -66,8 +66,24 @@ STROBE_NOINLINE void load_q(WordOf<C>* to, const typename C::Element* from, std:
     }
 }
 
-/// Takes in the maxima of a new score block, lane by lane. The maximum is lazy: it moves only when
-/// it grows by more than 4, so p <= 2^(4 scale) <= 256, and o is rarely rescaled.
+/// A maximum after another block, and what sums and outputs before it are multiplied by.
+template <class C>
+struct LazyMax {
+  VecOf<C> now, factor;
+  bool grows = false;  // in some lane; else every factor is 1
+};
+
+/// The maximum is lazy: it moves only when it grows by more than 4, so p <= 2^(4 scale) <= 256, and
+/// o is rarely rescaled.
+template <class C>
+STROBE_INLINE LazyMax<C> lazy_max(VecOf<C> old, VecOf<C> most, RealOf<C> scale) {
+  const auto more = C::Isa::greater(most, C::Isa::add(old, C::Isa::set(4)));
+  const VecOf<C> now = C::Isa::select(more, most, old);
+  return {now, C::Isa::exp2_exact_one(C::Isa::mul(C::Isa::sub(old, now), C::Isa::set(scale))),
+          C::Isa::any(more)};
+}
+
+/// Takes in the maxima of a new score block, lane by lane.
 template <class C>
 STROBE_NOINLINE void update_max(const TileState<C>& state, const RealOf<C>* block_max,
                                 RealOf<C> scale, int dims, bool first) {
@@ -82,12 +98,10 @@ STROBE_NOINLINE void update_max(const TileState<C>& state, const RealOf<C>* bloc
       C::Isa::store(state.row_sum + lane, C::Isa::zero());
       continue;
     }
-    const Vec old = C::Isa::load(state.row_max + lane);
-    const auto more = C::Isa::greater(most, C::Isa::add(old, C::Isa::set(4)));
-    grows |= C::Isa::any(more);
-    const Vec now = C::Isa::select(more, most, old);
-    factor[g] = C::Isa::exp2_exact_one(C::Isa::mul(C::Isa::sub(old, now), C::Isa::set(scale)));
-    C::Isa::store(state.row_max + lane, now);
+    const LazyMax<C> next = lazy_max<C>(C::Isa::load(state.row_max + lane), most, scale);
+    grows |= next.grows;
+    factor[g] = next.factor;
+    C::Isa::store(state.row_max + lane, next.now);
     C::Isa::store(state.row_sum + lane, C::Isa::mul(factor[g], C::Isa::load(state.row_sum + lane)));
   }
   if (!grows) return;
