@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 
 #include "tests/support/run.hpp"
@@ -37,6 +38,22 @@ TEST_P(Equalities, AnExecutorThatIsAPlainLoopGivesTheSameBits) {
   }};
   plan.run(harness::forward_tensors(in, outcome.out), {.parallel = loop, .workspace = workspace});
   EXPECT_TRUE(testing::same_bits(outcome, expected));
+}
+
+TEST_P(Equalities, ARowThatSeesOneKeyIsItsValue) {
+  for (const char* text : {"h3 q5 k1 d16/40 f32", "h3 q40 k1 d16/40 bf16 o=f32 softcap=14.5",
+                           "h3 q5 k1 d40/16 f16 o=f32", "h3 q5 k1 d40/16 f64",
+                           "h3 q40 k40 d16 bf16 o=f32 window=0,0"}) {
+    const Problem problem = Problem::parse(text);
+    TensorMap in = harness::random_tensors(problem, 1);
+    const testing::Outcome outcome = testing::run(problem, in, backend());
+    for (std::int64_t row = 0; row < problem.seqlen_q; ++row)
+      for (std::int64_t h = 0; h < problem.num_heads; ++h)
+        for (std::int64_t dim = 0; dim < problem.head_dim_v; ++dim)
+          ASSERT_EQ(outcome.o_at(0, row, h, dim),
+                    in.at("v").get({0, std::min(row, problem.seqlen_k - 1), h, dim}))
+              << text << ", row " << row << ", head " << h << ", dim " << dim;
+  }
 }
 
 TEST_P(Equalities, LayoutsGiveTheSameBits) {

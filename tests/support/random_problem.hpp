@@ -30,6 +30,8 @@ class Draw {
 class Seeds {
  public:
   explicit Seeds(std::uint64_t count) : count_(count) {
+    if (const char* const times = std::getenv("STROBE_RANDOM_TIMES"))
+      count_ *= std::strtoull(times, nullptr, 10);
     const char* const seconds = std::getenv("STROBE_SOAK_SECONDS");
     if (seconds == nullptr) return;
     timed_ = true;
