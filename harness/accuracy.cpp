@@ -110,12 +110,19 @@ double rounded(double value, DType dtype) {
   return dtype == DType::bf16 ? static_cast<float>(bfloat16(f32)) : f32;
 }
 
-Block compare_rows(const ForwardParams& p, const StandardRows& which) {
+/// The same call twice: what it means, and as standard attention reads it.
+struct Calls {
+  const ForwardParams& exact;
+  const ForwardParams& standard;
+};
+
+Block compare_rows(const Calls& calls, const StandardRows& which) {
+  const ForwardParams& p = calls.exact;
   Block block;
   const auto dim = static_cast<std::size_t>(p.head_dim_v);
   std::vector<double> standard_o(static_cast<std::size_t>(which.rows) * dim);
   std::vector<double> standard_lse(static_cast<std::size_t>(which.rows));
-  standard_rows(p, which, standard_o.data(), standard_lse.data());
+  standard_rows(calls.standard, which, standard_o.data(), standard_lse.data());
   std::vector<double> reference_o(dim);
   const Sequence s = sequence(p, which.batch);
   for (std::int64_t i = 0; i < which.rows; ++i) {
@@ -158,7 +165,7 @@ std::vector<StandardRows> single_rows(const std::vector<Place>& places) {
   return blocks;
 }
 
-Block compare_all(const ForwardParams& p, const std::vector<StandardRows>& which, const Team& team,
+Block compare_all(const Calls& calls, const std::vector<StandardRows>& which, const Team& team,
                   const CompareOptions& options) {
   // Kept apart until all are there: sums in a fixed order have the same bits on any team.
   std::vector<Block> blocks(which.size());
@@ -166,7 +173,7 @@ Block compare_all(const ForwardParams& p, const std::vector<StandardRows>& which
   std::size_t done = 0;
   for_each_task(team, static_cast<std::int64_t>(which.size()), [&](std::int64_t task, int) {
     const auto index = static_cast<std::size_t>(task);
-    blocks[index] = compare_rows(p, which[index]);
+    blocks[index] = compare_rows(calls, which[index]);
     if (!options.progress) return;
     const std::lock_guard lock(mutex);
     options.progress(static_cast<double>(++done) / static_cast<double>(which.size()));
@@ -253,9 +260,10 @@ double lse_tolerance(double standard_error, double largest_lse, DType dtype) {
          exp_error;
 }
 
-Comparison compare_forward(const ForwardParams& p, const Team& team,
-                           const CompareOptions& options) {
-  if (p.kv_dtype != DType::none) return compare_forward(PlainKeys(p).params(), team, options);
+namespace {
+
+Comparison compare_calls(const ForwardParams& p, const ForwardParams& standard, const Team& team,
+                         const CompareOptions& options) {
   Comparison c;
   c.lse_given = p.lse != nullptr;
   for (std::int64_t b = 0; b < p.batch; ++b) c.rows_all += sequence(p, b).rows * p.num_heads;
@@ -264,7 +272,7 @@ Comparison compare_forward(const ForwardParams& p, const Team& team,
   const bool full = all_visible_pairs(p) < static_cast<double>(options.full_below);
   const std::vector<StandardRows> which =
       full ? all_rows(p) : single_rows(sampled_rows(p, options.seed));
-  const Block total = compare_all(p, which, team, options);
+  const Block total = compare_all({p, standard}, which, team, options);
   for (const StandardRows& rows : which) c.rows += rows.rows;
   c.sampled = c.rows < c.rows_all;
   c.values = total.o.values;
@@ -276,9 +284,19 @@ Comparison compare_forward(const ForwardParams& p, const Team& team,
   c.standard_lse = total.lse.errors(total.lse.standard);
   c.worst_o = total.o.ours.worst;
   c.worst_lse = total.lse.ours.worst;
-  judge(c, total, p, options.slack, findings);
+  judge(c, total, standard, options.slack, findings);
   c.failures = findings.lines();
   return c;
+}
+
+}  // namespace
+
+Comparison compare_forward(const ForwardParams& p, const Team& team,
+                           const CompareOptions& options) {
+  if (p.kv_dtype == DType::none) return compare_calls(p, p, team, options);
+  const PlainKeys exact(p, p.dtype == DType::f64 ? DType::f64 : DType::f32);
+  const PlainKeys rounded(p, p.dtype);
+  return compare_calls(exact.params(), rounded.params(), team, options);
 }
 
 }  // namespace strobe::harness

@@ -88,7 +88,7 @@ struct CompareOptions {
 };
 
 /// Compares p.o and, where given, p.lse, with float64 on the same inputs; of a quantised cache, on
-/// the values of its codes, which standard attention then reads as f32.
+/// the values of its codes, which standard attention reads rounded to q's type.
 /// Found besides, in every row, sampled or not: elements never written (all bits set, as
 /// output_tensors leaves them), rows that see no key with o != 0 or lse != -inf, and, where the
 /// inputs are finite, NaN and infinities. In compared rows NaN and infinities must be those of

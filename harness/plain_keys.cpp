@@ -37,8 +37,7 @@ HostTensor made(DType dtype, const Shape& shape) {
 
 }  // namespace
 
-PlainKeys::PlainKeys(const ForwardParams& p) : params_(p) {
-  const DType dtype = p.dtype == DType::f64 ? DType::f64 : DType::f32;
+PlainKeys::PlainKeys(const ForwardParams& p, DType dtype) : params_(p) {
   const std::int64_t keys = longest(p);
   q_ = made(dtype, {p.batch, p.seqlen_q, p.num_heads, p.head_dim});
   k_ = made(dtype, {p.batch, keys, p.num_heads_kv, p.head_dim});

@@ -7,11 +7,12 @@
 
 namespace strobe::harness {
 
-/// Owns q, k and v as f32 (of f64 queries as f64), which hold every value code * scale exactly; one
-/// entry of the cache for each sequence. Slots without a key are NaN.
+/// Owns q, k and v as `dtype`; one entry of the cache for each sequence. f32, and f64 for queries
+/// of f64, hold every value code * scale exactly; to other types they are rounded, as frameworks
+/// do. Slots without a key are NaN.
 class PlainKeys {
  public:
-  explicit PlainKeys(const ForwardParams& p);
+  PlainKeys(const ForwardParams& p, DType dtype);
 
   /// The same call: o and lse are the other's.
   const ForwardParams& params() const { return params_; }

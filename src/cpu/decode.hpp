@@ -9,58 +9,20 @@
 #include "cpu/decode_task.hpp"
 #include "cpu/tiles/block_rows.hpp"
 #include "cpu/tiles/few_scores.hpp"
+#include "cpu/tiles/few_scratch.hpp"
 #include "cpu/tiles/few_softmax.hpp"
 #include "cpu/tiles/few_values.hpp"
 #include "cpu/tiles/key_source.hpp"
+#include "cpu/tiles/unpack.hpp"
 #include "semantics/tile_walk.hpp"
 
 namespace strobe::cpu::STROBE_ISA {
-
-/// One worker's memory for a task: rows in groups of up to kLanes.
-///   rows   [groups]                    q [groups][k_pitch][lanes]  o [groups][lanes][o_pitch]
-///   s      [tile_k][lanes]: scores, then p; twice where something is added to them
-///   k      [kChunk][k_pitch]: keys as the products want them
-template <class C>
-struct DecodeScratch {
-  using Word = WordOf<C>;
-  using Real = RealOf<C>;
-  int words, k_pitch, o_pitch;
-  std::int64_t groups_a_head;
-  FewRows<C>* rows = nullptr;
-  Word* q = nullptr;
-  Real* o = nullptr;
-  Real* s = nullptr;
-  Word* k = nullptr;
-  typename C::Element* zeros = nullptr;  // a row of values
-  std::size_t bytes = 0;
-
-  DecodeScratch(std::int64_t head_dim, std::int64_t head_dim_v, std::int64_t rows_a_head,
-                std::int64_t kv_heads, std::byte* memory) {
-    words = static_cast<int>(round_up(head_dim, C::kPerWord) / C::kPerWord);
-    k_pitch = static_cast<int>(round_up(words, C::kLanes));
-    o_pitch = static_cast<int>(round_up(head_dim_v, C::kLanes));
-    groups_a_head = round_up(rows_a_head, C::kLanes) / C::kLanes;
-    const auto groups = static_cast<std::size_t>(groups_a_head * kv_heads);
-    take(memory, rows, groups);
-    take(memory, q, groups * static_cast<std::size_t>(k_pitch) * C::kLanes);
-    take(memory, o, groups * static_cast<std::size_t>(o_pitch) * C::kLanes);
-    take(memory, s, std::size_t{2} * kTileK * C::kLanes);
-    take(memory, k, static_cast<std::size_t>(C::kChunk) * static_cast<std::size_t>(k_pitch));
-    take(memory, zeros, static_cast<std::size_t>(head_dim_v));
-  }
-
- private:
-  template <class T>
-  void take(std::byte* memory, T*& part, std::size_t count) {
-    part = memory == nullptr ? nullptr : reinterpret_cast<T*>(memory + bytes);
-    bytes += (count * sizeof(T) + 63) / 64 * 64;
-  }
-};
 
 /// The leaves of one task, for one element type.
 template <class C>
 class DecodeTile {
   using Element = typename C::Element;
+  using Kept = KeptOf<C>;
   using Real = RealOf<C>;
   using Word = WordOf<C>;
   using Vec = VecOf<C>;
@@ -70,10 +32,13 @@ class DecodeTile {
       : p_(p),
         task_(task),
         rows_a_head_(task.sequence.lengths.q * (p.num_heads / p.num_heads_kv)),
-        scratch_(p.head_dim, p.head_dim_v, rows_a_head_, task.kv_heads, memory),
-        source_(key_source<Element>(p, task.sequence, task.first_kv_head)),
+        scratch_({p.head_dim, p.head_dim_v, rows_a_head_, task.kv_heads, p.kv_dtype != DType::none},
+                 memory),
+        source_(key_source(p, task.sequence, task.first_kv_head)),
+        k_bytes_(bytes_of(source_.coded() ? source_.codes : dtype_of<Kept>, p.head_dim)),
+        v_bytes_(bytes_of(source_.coded() ? source_.codes : dtype_of<Kept>, p.head_dim_v)),
         scale_(split_scale<C>(p.softmax_scale)) {
-    for (std::int64_t d = 0; d < p.head_dim_v; ++d) scratch_.zeros[d] = Element{};
+    for (std::int64_t d = 0; d < p.head_dim_v; ++d) scratch_.zeros[d] = Kept{};
   }
 
   void run() {
@@ -155,9 +120,8 @@ class DecodeTile {
   }
 
   void start_ahead(const BlockRows<C>& block, std::int64_t head) {
-    ahead_.start(block.k + block.begin, head * p_.k_strides.head, p_.head_dim,
-                 block.v + block.begin, head * p_.v_strides.head, p_.head_dim_v,
-                 block.end - block.begin);
+    ahead_.start(block.k + block.begin, head * source_.k.head, k_bytes_, block.v + block.begin,
+                 head * source_.v.head, v_bytes_, block.end - block.begin);
   }
 
   /// All rows of one key head over one block. The keys and values that come after, of the next head
@@ -170,12 +134,58 @@ class DecodeTile {
     else
       start_ahead(block, head);  // nothing comes after: lines that are near already
     const Range keys{block.block * kTileK + block.begin, block.block * kTileK + block.end};
+    if (source_.coded()) unpack(block, head);
     for (std::int64_t g = 0; g < scratch_.groups_a_head; ++g) {
       FewRows<C>& rows = scratch_.rows[head * scratch_.groups_a_head + g];
       const Tile seen = classify(rows.bounds, keys);
       if (seen != Tile::Empty) attend(rows, block, head, seen == Tile::Partial);
     }
     ahead_.finish();
+  }
+
+  /// The codes of a block become numbers; later rows are fetched beside.
+  STROBE_NOINLINE void unpack(const BlockRows<C>& block, std::int64_t head) {
+    typename Ahead<C>::Cursor later = ahead_.cursor();
+    for (int key = block.begin; key < block.end; ++key) {
+      beside_row(soon(block, key, block.k) + source_.k.head * head, k_bytes_, later);
+      unpack_row(k_numbers(key), source_.codes, source_.k.of_head(block.k[key], head),
+                 source_.k.group, static_cast<int>(p_.head_dim));
+    }
+    for (int key = block.begin; key < block.end; ++key) {
+      beside_row(soon(block, key, block.v) + source_.v.head * head, v_bytes_, later);
+      unpack_row(v_numbers(key), source_.codes, source_.v.of_head(block.v[key], head),
+                 source_.v.group, static_cast<int>(p_.head_dim_v));
+    }
+    ahead_.go_on(later);
+  }
+  /// A row that comes soon.
+  static STROBE_INLINE const std::byte* soon(const BlockRows<C>& block, int key,
+                                             const KeptRow* rows) {
+    return rows[key + C::kChunk < block.end ? key + C::kChunk : block.end - 1].data;
+  }
+  /// Asks for two lines of later rows, and again for one that comes soon: see kAgain.
+  static STROBE_INLINE void beside_row(const std::byte* next, std::int64_t bytes,
+                                       typename Ahead<C>::Cursor& later) {
+    later.step();
+    later.step();
+    for (std::int64_t at = 0; at < bytes; at += 64) C::Isa::prefetch(next + at);
+  }
+  Kept* k_numbers(int key) const { return scratch_.numbers + key * scratch_.k_numbers; }
+  Kept* v_numbers(int key) const {
+    return scratch_.numbers + kTileK * scratch_.k_numbers + key * scratch_.v_numbers;
+  }
+
+  /// Key `key` of a block, and its value; of codes those of the block and head unpacked last. Keys
+  /// that no row sees are others that some row does.
+  const Kept* key_row(const BlockRows<C>& block, int key, std::int64_t head) const {
+    if (!source_.coded())
+      return reinterpret_cast<const Kept*>(block.k[key].data + head * source_.k.head);
+    return k_numbers(key < block.begin ? block.begin : key < block.end ? key : block.end - 1);
+  }
+  const Kept* value_row(const BlockRows<C>& block, int key, std::int64_t head) const {
+    if (!source_.coded())
+      return reinterpret_cast<const Kept*>(block.v[key].data + head * source_.v.head);
+    return v_numbers(key);
   }
 
   void attend(FewRows<C>& rows, const BlockRows<C>& block, std::int64_t head, bool partial) {
@@ -203,15 +213,15 @@ class DecodeTile {
     using Few = FewKeys<C, L>;
     const int words = scratch_.k_pitch, dims = static_cast<int>(p_.head_dim);
     const int first = block.first_chunk(), end = block.chunks_end();
-    const Element* keys[kTileK + C::kChunk];  // what is fetched again may lie behind the last
-    for (int key = first; key < end; ++key) keys[key] = block.k[key] + head * p_.k_strides.head;
+    const Kept* keys[kTileK + C::kChunk];  // what is fetched again may lie behind the last
+    for (int key = first; key < end; ++key) keys[key] = key_row(block, key, head);
     for (int key = end; key < end + C::kChunk; ++key) keys[key] = keys[end - 1];
     Word* const packed = scratch_.k;
     for (int column = 0; column < words; column += Few::kColumns)
       for (int g = 0; g < Few::kGroups; ++g)
         pack_group<C, L>(packed, keys + first, g, column, dims - column * C::kPerWord);
     for (int chunk = first; chunk < end; chunk += C::kChunk) {
-      const Element* const* next = chunk + C::kChunk < end ? keys + chunk + C::kChunk : nullptr;
+      const Kept* const* next = chunk + C::kChunk < end ? keys + chunk + C::kChunk : nullptr;
       few_product<C, L>(packed, rows.q, words, scratch_.s + chunk * L, next, dims, ahead_);
     }
   }
@@ -232,10 +242,8 @@ class DecodeTile {
   }
 
   void values(FewRows<C>& rows, const BlockRows<C>& block, std::int64_t head, bool masked) {
-    const Element*
-        row[kTileK + kAgain + 2];  // of this head; what shares a word with a key is zeros
-    for (int key = block.begin; key < block.end; ++key)
-      row[key] = block.v[key] + head * p_.v_strides.head;
+    const Kept* row[kTileK + kAgain + 2];  // of this head; what shares a word with a key is zeros
+    for (int key = block.begin; key < block.end; ++key) row[key] = value_row(block, key, head);
     if (block.begin % C::kPerWord != 0) row[block.begin - 1] = scratch_.zeros;
     for (int key = block.end; key < block.end + kAgain + 2; ++key) row[key] = scratch_.zeros;
     FewValues<C> t;
@@ -273,7 +281,7 @@ class DecodeTile {
   /// its key, because 0 * NaN is NaN.
   STROBE_NOINLINE void guarded_values(const FewRows<C>& rows, std::int64_t block_begin,
                                       const FewValues<C>& t) {
-    const Element* row[kTileK + kAgain + 2];
+    const Kept* row[kTileK + kAgain + 2];
     FewValues<C> guarded = t;
     guarded.v = row;
     for (int r = 0; r < rows.count; ++r) {
@@ -313,7 +321,8 @@ class DecodeTile {
   const DecodeTask& task_;
   std::int64_t rows_a_head_;
   DecodeScratch<C> scratch_;
-  KeySource<Element> source_;
+  KeySource source_;
+  std::int64_t k_bytes_, v_bytes_;  // of a row in memory
   ScaleSplit<C> scale_;
   ScoreRules<C> rules_;
   RowBounds bounds_;
@@ -322,14 +331,17 @@ class DecodeTile {
 };
 
 template <class T>
-std::size_t decode_scratch_bytes(std::int64_t head_dim, std::int64_t head_dim_v, std::int64_t rows,
-                                 std::int64_t kv_heads) {
-  return DecodeScratch<Tiling<T>>(head_dim, head_dim_v, rows, kv_heads, nullptr).bytes;
+std::size_t decode_scratch_bytes(const DecodeShape& shape) {
+  if (!shape.coded) return DecodeScratch<Tiling<T>>(shape, nullptr).bytes;
+  return DecodeScratch<Tiling<T, FromCodes<T>>>(shape, nullptr).bytes;
 }
 
 template <class T>
 void decode_run(const ForwardParams& p, const DecodeTask& task, std::byte* scratch) {
-  DecodeTile<Tiling<T>>(p, task, scratch).run();
+  if (p.kv_dtype == DType::none)
+    DecodeTile<Tiling<T>>(p, task, scratch).run();
+  else
+    DecodeTile<Tiling<T, FromCodes<T>>>(p, task, scratch).run();
 }
 
 template <class T>

@@ -54,14 +54,21 @@ RowBounds see_few(const ForwardParams& p, const Sequence& sequence, std::int64_t
 bool sees(const ForwardParams& p, const Sequence& sequence, const DecodeRow& row, const Keys& keys,
           std::int64_t key);
 
-/// One kernel of one instruction set, for one element type.
+/// What the scratch of a worker is made for.
+struct DecodeShape {
+  std::int64_t head_dim = 0;
+  std::int64_t head_dim_v = 0;
+  std::int64_t rows = 0;      ///< of a key head, at most
+  std::int64_t kv_heads = 0;  ///< of a task, at most
+  bool coded = false;         ///< the cache is quantised
+};
+
+/// One kernel of one instruction set, for one element type, and caches of it or of codes.
 struct DecodeKernel {
   DType dtype;
   const char* arithmetic;  ///< what the products run on, for people
-  /// Scratch of one worker for tasks of `kv_heads` key heads with up to `rows` rows each, a
-  /// multiple of 64 bytes.
-  std::size_t (*scratch_bytes)(std::int64_t head_dim, std::int64_t head_dim_v, std::int64_t rows,
-                               std::int64_t kv_heads);
+  /// Scratch of one worker, a multiple of 64 bytes.
+  std::size_t (*scratch_bytes)(const DecodeShape& shape);
   /// Bytes of a number of the leaf states.
   std::size_t number_bytes;
   /// Leaf states of a task. `scratch` is aligned to 64 bytes.

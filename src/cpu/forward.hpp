@@ -24,7 +24,8 @@ class ForwardTile {
  public:
   ForwardTile(const ForwardParams& p, const ForwardTask& task, int tiles, std::byte* memory)
       : p_(p), task_(task), scratch_(p.head_dim, p.head_dim_v, tiles, memory) {
-    source_ = key_source<Element>(p, task.sequence, p.kv_head(task.head));
+    source_ = key_source(p, task.sequence, p.kv_head(task.head));
+    beside_.fetch.open(source_, p.head_dim, p.head_dim_v, scratch_.numbers);
     scale_ = split_scale<C>(p.softmax_scale);
     rules_ = rules_of<C>(p, task, scale_.score);
     draws_ = draws_of<C>(p, task);
@@ -93,12 +94,12 @@ class ForwardTile {
   /// Rows are read where they lie when nothing is gained by copying: rows next to each other, whole
   /// words, no tail to fill with zeros.
   bool k_in_place(int end) const {
-    return !source_.paged() && sizeof(Element) * C::kPerWord == sizeof(Word) &&
-           p_.k_strides.row == p_.head_dim && p_.head_dim % C::kPerWord == 0 &&
-           end % C::kChunk == 0;
+    return !source_.paged() && !source_.coded() &&
+           sizeof(KeptOf<C>) * C::kPerWord == sizeof(Word) && p_.k_strides.row == p_.head_dim &&
+           p_.head_dim % C::kPerWord == 0 && end % C::kChunk == 0;
   }
   bool v_in_place(int end) const {
-    return !source_.paged() && sizeof(Element) == sizeof(Word) &&
+    return !source_.paged() && !source_.coded() && sizeof(KeptOf<C>) == sizeof(Word) &&
            p_.v_strides.row == p_.head_dim_v && p_.head_dim_v % C::kRows == 0 &&
            end % C::kChunk == 0;
   }
@@ -119,10 +120,9 @@ class ForwardTile {
     const Range keys = seen(block);
     const int begin = static_cast<int>(keys.begin), end = static_cast<int>(keys.end);
     beside_.fetch.start(
-        source_, block * kTileK, begin, end, static_cast<int>(p_.head_dim),
-        static_cast<int>(p_.head_dim_v),
-        k_in_place(end) ? nullptr : scratch_.k + buffer * scratch_.k_size, scratch_.k_pitch,
-        v_in_place(end) ? nullptr : scratch_.v + buffer * scratch_.v_size, scratch_.v_pitch);
+        block * kTileK, begin, end,
+        {k_in_place(end) ? nullptr : scratch_.k + buffer * scratch_.k_size, scratch_.k_pitch,
+         v_in_place(end) ? nullptr : scratch_.v + buffer * scratch_.v_size, scratch_.v_pitch});
   }
 
   KeyBlock<C> key_block(std::int64_t block, int buffer) const {
@@ -130,11 +130,11 @@ class ForwardTile {
     KeyBlock<C> keys{scratch_.k + buffer * scratch_.k_size, scratch_.v + buffer * scratch_.v_size,
                      scratch_.k_pitch, scratch_.v_pitch};
     if (k_in_place(end)) {
-      keys.k = reinterpret_cast<const Word*>(source_.k_row(block * kTileK));
+      keys.k = reinterpret_cast<const Word*>(source_.k_row(block * kTileK).data);
       keys.k_pitch = p_.head_dim / C::kPerWord;
     }
     if (v_in_place(end)) {
-      keys.v = reinterpret_cast<const Word*>(source_.v_row(block * kTileK));
+      keys.v = reinterpret_cast<const Word*>(source_.v_row(block * kTileK).data);
       keys.v_pitch = p_.head_dim_v;
     }
     return keys;
@@ -310,7 +310,7 @@ class ForwardTile {
   const ForwardParams& p_;
   const ForwardTask& task_;
   Scratch<C> scratch_;
-  KeySource<Element> source_;
+  KeySource source_;
   ScaleSplit<C> scale_;
   ScoreRules<C> rules_;
   Draws draws_;
@@ -338,12 +338,15 @@ class ForwardTile {
 
 template <class T>
 std::size_t forward_scratch_bytes(std::int64_t head_dim, std::int64_t head_dim_v, int tiles) {
-  return Scratch<Tiling<T>>(head_dim, head_dim_v, tiles, nullptr).bytes;
+  return Scratch<Tiling<T, FromCodes<T>>>(head_dim, head_dim_v, tiles, nullptr).bytes;
 }
 
 template <class T>
 void forward_run(const ForwardParams& p, const ForwardTask& task, int tiles, std::byte* scratch) {
-  ForwardTile<Tiling<T>>(p, task, tiles, scratch).run();
+  if (p.kv_dtype == DType::none)
+    ForwardTile<Tiling<T>>(p, task, tiles, scratch).run();
+  else
+    ForwardTile<Tiling<T, FromCodes<T>>>(p, task, tiles, scratch).run();
 }
 
 template <class T>

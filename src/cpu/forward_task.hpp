@@ -59,7 +59,7 @@ std::uint64_t pair_bits(const ForwardParams& p, const ForwardTask& task, const T
 void clear_rows(const ForwardParams& p, const ForwardTask& task, std::int64_t first_row,
                 std::int64_t rows);
 
-/// One kernel of one instruction set, for one element type.
+/// One kernel of one instruction set, for one element type, and keys of it or of codes.
 struct ForwardKernel {
   DType dtype;
   const char* arithmetic;  ///< what the products run on, for people

@@ -30,7 +30,7 @@ struct Parts {
     const auto batch = static_cast<std::size_t>(n.batch);
     const auto states =
         batch * static_cast<std::size_t>(count_leaves(n.seqlen_k) * n.num_heads_kv * n.rows);
-    scratch = std::max(kernel.scratch_bytes(n.head_dim, n.head_dim_v, n.rows, cut.kv_heads),
+    scratch = std::max(kernel.scratch_bytes(n.shape(cut)),
                        aligned(kernel.number_bytes * static_cast<std::size_t>(n.head_dim_v + 15)));
     places = static_cast<std::size_t>(threads) * scratch;
     counters = places + aligned(batch * sizeof(Place));

@@ -25,6 +25,11 @@ struct DecodeSizes {
   std::int64_t seqlen_k = 0;
   std::int64_t head_dim = 0;
   std::int64_t head_dim_v = 0;
+  bool coded = false;  ///< the cache is quantised
+
+  DecodeShape shape(const DecodeCut& cut) const {
+    return {head_dim, head_dim_v, rows, cut.kv_heads, coded};
+  }
 };
 
 /// Tasks of a call whose sequences all have the sizes' lengths.

@@ -48,6 +48,7 @@ cpu::DecodeSizes decode_sizes(const Problem& p) {
   sizes.seqlen_k = p.seqlen_k;
   sizes.head_dim = p.head_dim;
   sizes.head_dim_v = p.head_dim_v;
+  sizes.coded = p.kv_dtype != DType::none;
   return sizes;
 }
 
@@ -65,9 +66,7 @@ cpu::DecodeCut choose_cut(const Problem& problem, const cpu::DecodeKernel& kerne
   const std::int64_t leaves = cpu::count_leaves(sizes.seqlen_k);
   cpu::DecodeCut cut{1, sizes.num_heads_kv};
   if (splits > 0) cut.leaves = std::max<std::int64_t>(1, (leaves + splits - 1) / splits);
-  const auto bytes = [&] {
-    return kernel.scratch_bytes(sizes.head_dim, sizes.head_dim_v, sizes.rows, cut.kv_heads);
-  };
+  const auto bytes = [&] { return kernel.scratch_bytes(sizes.shape(cut)); };
   const std::int64_t enough = threads > 1 ? 4 * std::int64_t{threads} : 1;
   while (cut.kv_heads > 1 && (cpu::count_tasks(sizes, cut) < enough || bytes() > kRoom))
     cut.kv_heads = (cut.kv_heads + 1) / 2;

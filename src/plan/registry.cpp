@@ -52,9 +52,6 @@ std::string KernelRow::refuses(const Problem& problem, Op op, cpu::Isa allowed) 
   if (problem.dtype != dtype())
     return std::string("takes ") + strobe::name_of(dtype()) + ", the problem is " +
            strobe::name_of(problem.dtype);
-  if (problem.kv_dtype != DType::none)
-    return std::string("reads caches of q's type; a kernel for ") +
-           strobe::name_of(problem.kv_dtype) + " comes later";
   if (decode != nullptr && op != Op::decode) return "answers decode, and forward is asked for";
   if (decode != nullptr && !few_queries(problem))
     return "takes few queries; the tile kernel is faster for so many";

@@ -62,7 +62,6 @@ class BadArguments(ToolTest):
 
     def test_unsupported_has_status_2(self):
         for arguments, named in [
-            (["check", "h1 q8 d8 kv=int8", "--op", "decode"], "kv"),
             (["check", "h1 q8 d8", "--backend", "cuda"], "cuda"),
             (["check", "h1 q8 d8", "--backend", "cuda:1"], "cuda:1"),
             (["bench", "h1 q8 d8", "--op", "backward"], "backward"),

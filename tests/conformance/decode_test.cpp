@@ -139,6 +139,26 @@ std::vector<std::string> caches() {
   };
 }
 
+/// Caches of codes: every type of code under every granularity of scales, and around them.
+std::vector<std::string> codes() {
+  std::vector<std::string> cases = {
+      "b3 h8/2 q1 k1300 d128 bf16 kv=int8 o=f32",
+      "b3 h8/2 q1 k300 d1 kv=int8",
+      "b3 h8/2 q1 k300 d2/6 bf16 kv=int4",
+      "b3 h8/1 q1 k300 d576/512 bf16 kv=e4m3 page=16",
+      "b3 h8/2 q3 k300 d33/95 f16 causal kv=int8:group layout=bhsd",
+      "b3 h8/2 q40 k1300 d80 bf16 causal append=40 kv=int8 page=16 layout=bhsd",
+      "b3 h8/2 q40 k300 d72 f16 causal append=40 kv=int4 batch_idx",
+      "b9 h8/2 q3 k30 d64 seqlens causal append=2 leftpad page=3 rotary=32 kv=e4m3:token",
+      "b2 h8/2 q17 k300 d64 f64 causal kv=int8 page=100 softcap=3 alibi blocks=2/16 sink_logits",
+      "b2 h71/1 q1 k300 d64 bf16 kv=e5m2 allowed bias"};
+  for (const char* type : {" kv=e4m3", " kv=e5m2", " kv=int8", " kv=int4"})
+    for (const char* scales : {":tensor", ":head", ":token", ":group"})
+      for (const char* of : {"h8/2 q1 k300 d72/40", "h8/2 q20 k300 d72/40 bf16 append=3 causal"})
+        cases.push_back(std::string(of) + type + scales);
+  return cases;
+}
+
 /// Masks and scores, alone and together.
 std::vector<std::string> options() {
   const std::string all =
@@ -191,6 +211,7 @@ auto on_every_backend(const std::vector<std::string>& cases) {
 INSTANTIATE_TEST_SUITE_P(Sizes, Decode, on_every_backend(sizes()), name);
 INSTANTIATE_TEST_SUITE_P(Types, Decode, on_every_backend(types()), name);
 INSTANTIATE_TEST_SUITE_P(Caches, Decode, on_every_backend(caches()), name);
+INSTANTIATE_TEST_SUITE_P(Codes, Decode, on_every_backend(codes()), name);
 INSTANTIATE_TEST_SUITE_P(Options, Decode, on_every_backend(options()), name);
 
 /// The oracle's own way through the harness.

@@ -126,6 +126,16 @@ inline Problem random_decode_problem(Draw& draw) {
   }
   p.cache_batch_idx = p.page_size == 0 && draw.one_in(3);
   p.leftpad_k = draw.one_in(3);
+  if (draw.one_in(3)) {
+    constexpr DType kCodes[] = {DType::e4m3, DType::e5m2, DType::i8, DType::i4};
+    p.kv_dtype = kCodes[draw.in(0, 3)];
+    p.kv_scales = static_cast<KvScales>(
+        draw.in(static_cast<int>(KvScales::tensor), static_cast<int>(KvScales::group)));
+    if (p.kv_dtype == DType::i4) {  // rows of whole bytes
+      p.head_dim += p.head_dim % 2;
+      p.head_dim_v += p.head_dim_v % 2;
+    }
+  }
   return p;
 }
 

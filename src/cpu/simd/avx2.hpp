@@ -5,8 +5,10 @@
 #include <immintrin.h>
 
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 
+#include "cpu/simd/codes.hpp"
 #include "cpu/simd/few_rows_x86.hpp"
 #include "semantics/inline.hpp"
 #include "strobe/tensor.hpp"
@@ -124,6 +126,25 @@ struct Avx2 {
   static STROBE_INLINE Vec load_row(const float16* p, int count) {
     return _mm256_cvtph_ps(load_halves(p, count));
   }
+  static STROBE_INLINE Vec load_row(const std::int8_t* p, int count) {
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(load_bytes(p, count)));
+  }
+  static STROBE_INLINE Vec load_row(const Int4Pair* p, int count) {
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(nibbles(load_bytes(p, (count + 1) / 2, 4))));
+  }
+  /// The upper half of an f16.
+  static STROBE_INLINE Vec load_row(const float8_e5m2* p, int count) {
+    return _mm256_cvtph_ps(_mm_slli_epi16(_mm_cvtepu8_epi16(load_bytes(p, count)), 8));
+  }
+  /// An f16 with another bias, and NaN where that has 480.
+  static STROBE_INLINE Vec load_row(const float8_e4m3* p, int count) {
+    const __m128i code = _mm_cvtepu8_epi16(load_bytes(p, count));
+    const __m128i size = _mm_slli_epi16(_mm_and_si128(code, _mm_set1_epi16(0x7f)), 7);
+    const __m128i sign = _mm_slli_epi16(_mm_and_si128(code, _mm_set1_epi16(0x80)), 8);
+    const Vec x = _mm256_mul_ps(_mm256_cvtph_ps(_mm_or_si128(size, sign)), set(256));
+    const Vec largest = _mm256_andnot_ps(set(-0.0f), x);
+    return _mm256_or_ps(x, _mm256_cmp_ps(largest, set(480), _CMP_EQ_OQ));
+  }
   static STROBE_INLINE void store_row(float* p, Vec x, int count) {
     if (count >= kLanes)
       _mm256_storeu_ps(p, x);
@@ -229,6 +250,22 @@ struct Avx2 {
     alignas(16) std::uint16_t half[kLanes] = {};
     for (int i = 0; i < count; ++i) half[i] = p[i].bits;
     return _mm_load_si128(reinterpret_cast<const __m128i*>(half));
+  }
+  /// Up to `most` bytes; those past `count` are 0 and not touched.
+  static STROBE_INLINE __m128i load_bytes(const void* p, int count, int most = kLanes) {
+    std::int64_t bytes = 0;
+    if (count >= most)
+      std::memcpy(&bytes, p, static_cast<std::size_t>(most));
+    else if (count > 0)
+      std::memcpy(&bytes, p, static_cast<std::size_t>(count));
+    return _mm_cvtsi64_si128(bytes);
+  }
+  /// Both halves of every byte, the low one first, as signed bytes.
+  static STROBE_INLINE __m128i nibbles(__m128i pairs) {
+    const __m128i low = _mm_set1_epi8(0xf), eight = _mm_set1_epi8(8);
+    const __m128i code =
+        _mm_unpacklo_epi8(_mm_and_si128(pairs, low), _mm_and_si128(_mm_srli_epi16(pairs, 4), low));
+    return _mm_sub_epi8(_mm_xor_si128(code, eight), eight);
   }
   template <class T>
   static STROBE_INLINE void store_halves(T* p, __m128i halves, int count) {

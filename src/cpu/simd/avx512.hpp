@@ -5,8 +5,10 @@
 #include <immintrin.h>
 
 #include <cstdint>
+#include <limits>
 #include <type_traits>
 
+#include "cpu/simd/codes.hpp"
 #include "cpu/simd/few_rows_x86.hpp"
 #include "semantics/inline.hpp"
 #include "strobe/tensor.hpp"
@@ -126,6 +128,32 @@ struct Avx512 {
   }
   static STROBE_INLINE Vec load_row(const float16* p, int count) {
     return _mm512_cvtph_ps(load_halves(p, count));
+  }
+  static STROBE_INLINE Vec load_row(const std::int8_t* p, int count) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(load_bytes(p, count)));
+  }
+  /// Both halves of every byte, the low one first, as signed bytes.
+  static STROBE_INLINE Vec load_row(const Int4Pair* p, int count) {
+    const int bytes = count >= kLanes ? kLanes / 2 : (count + 1) / 2;
+    const __m128i low = _mm_set1_epi8(0xf), eight = _mm_set1_epi8(8);
+    const __m128i pairs = load_bytes(p, bytes);
+    const __m128i code =
+        _mm_unpacklo_epi8(_mm_and_si128(pairs, low), _mm_and_si128(_mm_srli_epi16(pairs, 4), low));
+    return _mm512_cvtepi32_ps(
+        _mm512_cvtepi8_epi32(_mm_sub_epi8(_mm_xor_si128(code, eight), eight)));
+  }
+  /// The upper half of an f16.
+  static STROBE_INLINE Vec load_row(const float8_e5m2* p, int count) {
+    return _mm512_cvtph_ps(_mm256_slli_epi16(_mm256_cvtepu8_epi16(load_bytes(p, count)), 8));
+  }
+  /// An f16 with another bias, and NaN where that has 480.
+  static STROBE_INLINE Vec load_row(const float8_e4m3* p, int count) {
+    const __m256i code = _mm256_cvtepu8_epi16(load_bytes(p, count));
+    const __m256i size = _mm256_slli_epi16(_mm256_and_si256(code, _mm256_set1_epi16(0x7f)), 7);
+    const __m256i sign = _mm256_slli_epi16(_mm256_and_si256(code, _mm256_set1_epi16(0x80)), 8);
+    const Vec x = mul(_mm512_cvtph_ps(_mm256_or_si256(size, sign)), set(256));
+    const Bits nan = _mm512_cmp_ps_mask(_mm512_abs_ps(x), set(480), _CMP_EQ_OQ);
+    return _mm512_mask_mov_ps(x, nan, set(std::numeric_limits<float>::quiet_NaN()));
   }
   static STROBE_INLINE void store_row(float* p, Vec x, int count) {
     if (count >= kLanes)
@@ -259,6 +287,10 @@ struct Avx512 {
   static STROBE_INLINE __m256i load_halves(const void* p, int count) {
     return count >= kLanes ? _mm256_loadu_si256(static_cast<const __m256i*>(p))
                            : _mm256_maskz_loadu_epi16(first(count), p);
+  }
+  static STROBE_INLINE __m128i load_bytes(const void* p, int count) {
+    return count >= kLanes ? _mm_loadu_si128(static_cast<const __m128i*>(p))
+                           : _mm_maskz_loadu_epi8(first(count), p);
   }
   static STROBE_INLINE void store_halves(void* p, __m256i halves, int count) {
     if (count >= kLanes)

@@ -49,6 +49,11 @@ struct Simd : Avx512 {
     const __m512i high = _mm512_add_epi32(_mm512_castps_si512(b), half);
     return _mm512_castsi512_ps(_mm512_mask_blend_epi16(0xaaaaaaaau, low, high));
   }
+  /// 32 numbers, rounded to nearest; denormals become 0 (VCVTNE2PS2BF16).
+  static STROBE_INLINE void store_rounded(bfloat16* p, Vec a, Vec b) {
+    const __m512bh both = _mm512_cvtne2ps_pbh(b, a);
+    _mm512_storeu_ps(p, reinterpret_cast<__m512>(both));
+  }
   /// Of the keys of two vectors, L rows each: the even ones, the odd ones.
   template <int L>
   static STROBE_INLINE void split_keys(Vec a, Vec b, Vec& even, Vec& odd) {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "cpu/simd/codes.hpp"
 #include "semantics/inline.hpp"
 #include "strobe/tensor.hpp"
 
@@ -124,6 +125,19 @@ struct Simd {
   }
   static STROBE_INLINE Vec load_row(const float16* p, int count) {
     return lanes([&](int i) { return i < count ? widen_f16(p[i].bits) : 0.0f; });
+  }
+  static STROBE_INLINE Vec load_row(const std::int8_t* p, int count) {
+    return lanes([&](int i) { return i < count ? static_cast<float>(p[i]) : 0.0f; });
+  }
+  static STROBE_INLINE Vec load_row(const Int4Pair* p, int count) {
+    return lanes([&](int i) {
+      const int code = i < count ? p[i / 2].bits >> (4 * (i % 2)) & 0xf : 0;
+      return static_cast<float>(code < 8 ? code : code - 16);
+    });
+  }
+  template <int kFraction, int kBias, std::uint8_t kLargest>
+  static STROBE_INLINE Vec load_row(const Float8<kFraction, kBias, kLargest>* p, int count) {
+    return lanes([&](int i) { return i < count ? static_cast<float>(p[i]) : 0.0f; });
   }
   static STROBE_INLINE void store_row(float* p, Vec x, int count) {
     for (int i = 0; i < kLanes && i < count; ++i) p[i] = x[i];

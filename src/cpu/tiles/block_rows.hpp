@@ -11,17 +11,16 @@ namespace strobe::cpu::STROBE_ISA {
 /// The rows of one block of keys and values, for the task's first key head.
 template <class C>
 struct BlockRows {
-  using Element = typename C::Element;
   std::int64_t block = kNoBlock;
   int begin = 0, end = 0;  // keys that some row sees
-  const Element* k[kTileK];
-  const Element* v[kTileK];
+  KeptRow k[kTileK];
+  KeptRow v[kTileK];
 
   int first_chunk() const { return begin / C::kChunk * C::kChunk; }
   int chunks_end() const { return static_cast<int>(round_up(end, C::kChunk)); }
 
   /// Keys that no row sees repeat the nearest that some row does.
-  void find(const KeySource<Element>& source, std::int64_t index, const RowBounds& bounds) {
+  void find(const KeySource& source, std::int64_t index, const RowBounds& bounds) {
     block = index;
     const Range seen = seen_of_block(bounds, index * kTileK);
     begin = static_cast<int>(seen.begin);

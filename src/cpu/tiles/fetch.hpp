@@ -4,6 +4,7 @@
 
 #include "cpu/tiles/key_source.hpp"
 #include "cpu/tiles/tiling.hpp"
+#include "cpu/tiles/unpack.hpp"
 
 namespace strobe::cpu::STROBE_ISA {
 
@@ -19,7 +20,7 @@ struct KeyBlock {
 
 /// `count` elements as a vector of words; what is missing is 0 and its memory not touched.
 template <class C>
-STROBE_INLINE VecOf<C> load(const typename C::Element* from, int count) {
+STROBE_INLINE VecOf<C> load(const KeptOf<C>* from, int count) {
   if constexpr (C::kDot)
     return C::Isa::load_pairs(from, count);
   else
@@ -28,7 +29,7 @@ STROBE_INLINE VecOf<C> load(const typename C::Element* from, int count) {
 
 /// One row of `count` elements to words, zeros up to `pitch`: copied, or widened.
 template <class C>
-STROBE_INLINE void copy_row(WordOf<C>* to, const typename C::Element* from, int count, int pitch) {
+STROBE_INLINE void copy_row(WordOf<C>* to, const KeptOf<C>* from, int count, int pitch) {
   constexpr int kStep = C::kLanes * C::kPerWord;  // elements of a vector
   int i = 0;
   for (; (i + 1) * kStep <= count; ++i)
@@ -41,8 +42,8 @@ STROBE_INLINE void copy_row(WordOf<C>* to, const typename C::Element* from, int 
 
 /// Two rows of values to one row of words (bf16 dot products).
 template <class C>
-STROBE_INLINE void interleave_rows(WordOf<C>* to, const typename C::Element* a,
-                                   const typename C::Element* b, int count, int pitch) {
+STROBE_INLINE void interleave_rows(WordOf<C>* to, const KeptOf<C>* a, const KeptOf<C>* b, int count,
+                                   int pitch) {
   constexpr int kStep = 2 * C::kLanes;
   int i = 0;
   if (a != nullptr && b != nullptr)
@@ -55,25 +56,37 @@ STROBE_INLINE void interleave_rows(WordOf<C>* to, const typename C::Element* a,
 
 template <class C>
 class Fetch {
-  using Element = typename C::Element;
+  using Kept = KeptOf<C>;
   using Word = WordOf<C>;
 
  public:
-  /// Keys [begin, end) of the source; rows up to the next multiple of 16 become zeros. Without a
-  /// destination rows are only prefetched where they lie.
-  void start(const KeySource<Element>& source, std::int64_t block_begin, int begin, int end,
-             int head_dim, int head_dim_v, Word* k_to, int k_pitch, Word* v_to, int v_pitch) {
+  /// Where rows go. Without a destination they are only prefetched where they lie.
+  struct Destinations {
+    Word* k = nullptr;
+    int k_pitch = 0;
+    Word* v = nullptr;
+    int v_pitch = 0;
+  };
+
+  /// `numbers`: two rows that codes become.
+  void open(const KeySource& source, std::int64_t head_dim, std::int64_t head_dim_v,
+            Kept* numbers) {
+    const DType kept = source.coded() ? source.codes : dtype_of<Kept>;
     source_ = source;
+    head_dim_ = static_cast<int>(head_dim);
+    head_dim_v_ = static_cast<int>(head_dim_v);
+    k_bytes_ = static_cast<int>(bytes_of(kept, head_dim));
+    v_bytes_ = static_cast<int>(bytes_of(kept, head_dim_v));
+    numbers_ = numbers;
+  }
+
+  /// Keys [begin, end) of a block; rows up to the next multiple of 16 become zeros.
+  void start(std::int64_t block_begin, int begin, int end, const Destinations& to) {
+    to_ = to;
     first_ = block_begin;
     row_ = begin_ = begin;
     end_ = end;
     stop_ = static_cast<int>(round_up(end, C::kChunk));
-    head_dim_ = head_dim;
-    head_dim_v_ = head_dim_v;
-    k_to_ = k_to;
-    v_to_ = v_to;
-    k_pitch_ = k_pitch;
-    v_pitch_ = v_pitch;
     values_ = false;
   }
 
@@ -92,15 +105,15 @@ class Fetch {
 
   STROBE_NOINLINE void advance() {
     if (!values_) {
-      const int ahead = row_ahead(k_to_ != nullptr);
-      touch(k_row(ahead), k_row(ahead + 1), head_dim_);
-      if (k_to_ != nullptr)
+      const int ahead = row_ahead(to_.k != nullptr);
+      touch(k_row(ahead), k_row(ahead + 1), k_bytes_);
+      if (to_.k != nullptr)
         for (int r = row_; r < row_ + 2; ++r)
-          copy_row<C>(k_to_ + r * k_pitch_, k_row(r), r < end_ ? head_dim_ : 0, k_pitch_);
+          copy_row<C>(to_.k + r * to_.k_pitch, k_numbers(r), r < end_ ? head_dim_ : 0, to_.k_pitch);
     } else {
-      const int ahead = row_ahead(v_to_ != nullptr);
-      touch(v_row(ahead), v_row(ahead + 1), head_dim_v_);
-      if (v_to_ != nullptr) copy_values();
+      const int ahead = row_ahead(to_.v != nullptr);
+      touch(v_row(ahead), v_row(ahead + 1), v_bytes_);
+      if (to_.v != nullptr) copy_values();
     }
     row_ += 2;
     if (row_ >= stop_ && !values_) {
@@ -111,37 +124,49 @@ class Fetch {
 
   STROBE_INLINE void copy_values() {
     if constexpr (C::kDot) {
-      interleave_rows<C>(v_to_ + row_ / 2 * v_pitch_, row_ < end_ ? v_row(row_) : nullptr,
-                         row_ + 1 < end_ ? v_row(row_ + 1) : nullptr, head_dim_v_, v_pitch_);
+      interleave_rows<C>(to_.v + row_ / 2 * to_.v_pitch, row_ < end_ ? v_numbers(row_) : nullptr,
+                         row_ + 1 < end_ ? v_numbers(row_ + 1) : nullptr, head_dim_v_, to_.v_pitch);
     } else {
       for (int r = row_; r < row_ + 2; ++r)
-        copy_row<C>(v_to_ + r * v_pitch_, v_row(r), r < end_ ? head_dim_v_ : 0, v_pitch_);
+        copy_row<C>(to_.v + r * to_.v_pitch, v_numbers(r), r < end_ ? head_dim_v_ : 0, to_.v_pitch);
     }
   }
 
   /// Rows past the block's keys repeat the last one where they lie in pages: the page table says
   /// nothing of them. Elsewhere their addresses are the first rows of the block that follows.
   STROBE_INLINE int known(int row) const { return source_.paged() && row >= end_ ? end_ - 1 : row; }
-  STROBE_INLINE const Element* k_row(int row) const { return source_.k_row(first_ + known(row)); }
-  STROBE_INLINE const Element* v_row(int row) const { return source_.v_row(first_ + known(row)); }
+  STROBE_INLINE KeptRow k_row(int row) const { return source_.k_row(first_ + known(row)); }
+  STROBE_INLINE KeptRow v_row(int row) const { return source_.v_row(first_ + known(row)); }
+  /// Two rows that follow each other may be read together.
+  STROBE_INLINE const Kept* k_numbers(int row) const {
+    return numbers(row, k_row(row), source_.k.group, head_dim_);
+  }
+  STROBE_INLINE const Kept* v_numbers(int row) const {
+    return numbers(row, v_row(row), source_.v.group, head_dim_v_);
+  }
+  STROBE_INLINE const Kept* numbers(int row, const KeptRow& from, std::int64_t group,
+                                    int dims) const {
+    if (!source_.coded()) return reinterpret_cast<const Kept*>(from.data);
+    Kept* const to =
+        numbers_ + row % 2 * unpacked(head_dim_ > head_dim_v_ ? head_dim_ : head_dim_v_);
+    if (row < end_) unpack_row(to, source_.codes, from, group, dims);
+    return to;
+  }
   STROBE_INLINE int row_ahead(bool copied) const { return row_ + (copied ? kAhead : 0); }
 
   /// Prefetching into L1 is what pays; into L2 it was useless for strided rows (bench/notes.md).
-  STROBE_INLINE void touch(const Element* row, const Element* next, int count) {
-    const auto* a = reinterpret_cast<const char*>(row);
-    const auto* b = reinterpret_cast<const char*>(next);
-    const int bytes = count * static_cast<int>(sizeof(Element));
+  STROBE_INLINE void touch(const KeptRow& row, const KeptRow& next, int bytes) {
     for (int i = 0; i < bytes; i += 64) {
-      C::Isa::prefetch(a + i);
-      C::Isa::prefetch(b + i);
+      C::Isa::prefetch(row.data + i);
+      C::Isa::prefetch(next.data + i);
     }
   }
 
-  KeySource<Element> source_{};
-  std::int64_t first_ = 0;  // the block's first key
-  Word* k_to_ = nullptr;
-  Word* v_to_ = nullptr;
-  int k_pitch_ = 0, v_pitch_ = 0;
+  KeySource source_{};
+  Kept* numbers_ = nullptr;
+  int k_bytes_ = 0, v_bytes_ = 0;  // of a row in memory
+  std::int64_t first_ = 0;         // the block's first key
+  Destinations to_{};
   int head_dim_ = 0, head_dim_v_ = 0;
   int begin_ = 0, row_ = 0, end_ = 0, stop_ = 0;
   bool values_ = false;

@@ -32,22 +32,20 @@ struct FewKeys {
 /// forgotten, so requests are spread evenly over the work (bench/notes.md).
 template <class C>
 class Ahead {
-  using Element = typename C::Element;
-
  public:
-  /// `count` rows of keys, and after them as many of values. At least one of each.
-  void start(const Element* const* keys, std::int64_t k_offset, std::int64_t head_dim,
-             const Element* const* values, std::int64_t v_offset, std::int64_t head_dim_v,
-             int count) {
+  /// `count` rows of keys, and after them as many of values, each so many bytes after where it is
+  /// said to be. At least one of each.
+  void start(const KeptRow* keys, std::int64_t k_offset, std::int64_t k_bytes,
+             const KeptRow* values, std::int64_t v_offset, std::int64_t v_bytes, int count) {
     for (int i = 0; i < count; ++i) {
-      rows_[i] = reinterpret_cast<const char*>(keys[i] + k_offset);
-      rows_[count + i] = reinterpret_cast<const char*>(values[i] + v_offset);
+      rows_[i] = keys[i].data + k_offset;
+      rows_[count + i] = values[i].data + v_offset;
     }
     row_ = rows_;
     values_ = rows_ + count;
     last_ = rows_ + 2 * count - 1;
-    k_bytes_ = head_dim * static_cast<std::int64_t>(sizeof(Element));
-    v_bytes_ = head_dim_v * static_cast<std::int64_t>(sizeof(Element));
+    k_bytes_ = k_bytes;
+    v_bytes_ = v_bytes;
     at_ = *row_;
     end_ = at_ + k_bytes_;
   }
@@ -55,8 +53,8 @@ class Ahead {
   /// Where a product is: it keeps this in registers.
   struct Cursor {
     const Ahead& all;
-    const char *at, *end;
-    const char* const* row;
+    const std::byte *at, *end;
+    const std::byte* const* row;
 
     /// The next line; after the last row that one again, which costs less than asking.
     STROBE_INLINE void step() {
@@ -83,18 +81,18 @@ class Ahead {
   }
 
  private:
-  const char* rows_[2 * kTileK];
-  const char* const* row_ = nullptr;
-  const char* const* values_ = nullptr;  // the first row of values
-  const char* const* last_ = nullptr;
-  const char *at_ = nullptr, *end_ = nullptr;
+  const std::byte* rows_[2 * kTileK];
+  const std::byte* const* row_ = nullptr;
+  const std::byte* const* values_ = nullptr;  // the first row of values
+  const std::byte* const* last_ = nullptr;
+  const std::byte *at_ = nullptr, *end_ = nullptr;
   std::int64_t k_bytes_ = 0, v_bytes_ = 0;
 };
 
 /// Columns from `column` on of group `group` of the keys, [column block][group][kSpan]. `count`
 /// elements of a row are there. Sixteen rows on, lines are asked for again: see kAgain.
 template <class C, int L>
-STROBE_INLINE void pack_group(WordOf<C>* packed, const typename C::Element* const* rows, int group,
+STROBE_INLINE void pack_group(WordOf<C>* packed, const KeptOf<C>* const* rows, int group,
                               int column, int count) {
   using Few = FewKeys<C, L>;
   VecOf<C> r[Few::kKeys];
@@ -117,7 +115,7 @@ using FewSums = typename FewKeys<C, L>::Vector::Vec[FewKeys<C, L>::kAtOnce];
 /// four of those that a key and its value have, as the products with values take less time.
 template <class C>
 constexpr int lines_before(int columns) {
-  constexpr int kBytes = C::kPerWord * int{sizeof(typename C::Element)};  // of a key in a column
+  constexpr int kBytes = C::kPerWord * int{sizeof(KeptOf<C>)};  // of a key in a column
   return columns * C::kChunk * kBytes * 2 * 3 / 4 / 64;
 }
 
@@ -152,7 +150,7 @@ STROBE_INLINE void few_columns(FewSums<C, L>& acc, const WordOf<C>* packed, cons
 /// which is whole, is packed anew from the rows `next`.
 template <class C, int L, bool kNext>
 STROBE_INLINE void few_block(FewSums<C, L>& acc, WordOf<C>* packed, const WordOf<C>* q, int first,
-                             int column, const typename C::Element* const* next,
+                             int column, const KeptOf<C>* const* next,
                              typename Ahead<C>::Cursor& later) {
   using Few = FewKeys<C, L>;
   constexpr int kGroupsAStep = Few::kAtOnce * Few::kTogether / Few::kColumns;
@@ -173,8 +171,7 @@ STROBE_INLINE void few_block(FewSums<C, L>& acc, WordOf<C>* packed, const WordOf
 /// the dimensions in their order, as in score_product: the bits are the same.
 template <class C, int L>
 STROBE_NOINLINE void few_product(WordOf<C>* packed, const WordOf<C>* q, int words, RealOf<C>* s,
-                                 const typename C::Element* const* next, int dims,
-                                 Ahead<C>& ahead) {
+                                 const KeptOf<C>* const* next, int dims, Ahead<C>& ahead) {
   using Few = FewKeys<C, L>;
   using Vector = typename Few::Vector;
   const int last = words - Few::kColumns;

@@ -14,10 +14,10 @@ inline constexpr int kAgain = 32;
 /// What the value products of some rows read and write.
 template <class C>
 struct FewValues {
-  const typename C::Element* const* v = nullptr;  // rows of values, of whole words of keys, and
-                                                  // kAgain more
-  int begin = 0, end = 0;                         // keys
-  const WordOf<C>* p = nullptr;                   // [key / per_word][pitch]
+  const KeptOf<C>* const* v = nullptr;  // rows of values, of whole words of keys, and
+                                        // kAgain more
+  int begin = 0, end = 0;               // keys
+  const WordOf<C>* p = nullptr;         // [key / per_word][pitch]
   int p_pitch = 0;
   RealOf<C>* o = nullptr;  // [row][o_pitch]
   int o_pitch = 0;
@@ -35,7 +35,7 @@ STROBE_INLINE void few_value_product(const FewValues<C>& t, int row, int dim, in
   constexpr int kStep = C::kPerWord;  // keys of a word
   constexpr int kElements = C::kLanes * C::kPerWord;
   // Vectors of o whose values share a cache line.
-  constexpr int kLine = 64 / int{sizeof(typename C::Element)} / C::kLanes;
+  constexpr int kLine = 64 / int{sizeof(KeptOf<C>)} / C::kLanes;
   Vec acc[kRows][kVectors];
   STROBE_UNROLL(8)
   for (int r = 0; r < kRows; ++r) {
@@ -87,17 +87,23 @@ STROBE_INLINE void few_value_product(const FewValues<C>& t, int row, int dim, in
   }
 }
 
+/// Dimensions from `dim` on, kVectors vectors at a time, then fewer.
+template <class C, int kRows, int kVectors>
+STROBE_INLINE void few_value_dims(const FewValues<C>& t, int row, int dim,
+                                  typename Ahead<C>::Cursor& later) {
+  constexpr int kLeast = kVectors == 1 ? 1 : kVectors * C::kLanes;  // dimensions that must be left
+  for (; dim + kLeast <= t.head_dim_v; dim += kVectors * C::kLanes)
+    few_value_product<C, kRows, kVectors>(t, row, dim, t.head_dim_v - dim, later);
+  if constexpr (kVectors > 1) few_value_dims<C, kRows, kVectors / 2>(t, row, dim, later);
+}
+
 /// All dimensions of kRows rows from `row` on.
 template <class C, int kRows>
 STROBE_NOINLINE void few_value_rows(const FewValues<C>& t, int row, Ahead<C>& ahead) {
   constexpr int kSums = C::kRows * C::kGroups >= 16 ? 16 : 8;
   constexpr int kVectors = kSums / kRows < 8 ? kSums / kRows : 8;
   typename Ahead<C>::Cursor later = ahead.cursor();
-  int dim = 0;
-  for (; dim + kVectors * C::kLanes <= t.head_dim_v; dim += kVectors * C::kLanes)
-    few_value_product<C, kRows, kVectors>(t, row, dim, t.head_dim_v - dim, later);
-  for (; dim < t.head_dim_v; dim += C::kLanes)
-    few_value_product<C, kRows, 1>(t, row, dim, t.head_dim_v - dim, later);
+  few_value_dims<C, kRows, kVectors>(t, row, 0, later);
   ahead.go_on(later);
 }
 

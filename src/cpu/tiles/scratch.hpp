@@ -4,21 +4,25 @@
 
 #include "cpu/tiles/state.hpp"
 #include "cpu/tiles/tiling.hpp"
+#include "cpu/tiles/unpack.hpp"
 
 namespace strobe::cpu::STROBE_ISA {
 
 /// One worker's memory. Query tiles stay for the whole task; keys pass in blocks.
 ///   q      [tiles][words][tile_q]    o [2][tiles][dims][tile_q]: the open leaf, closed leaves
 ///   s      [2][tile_k][tile_q]       k, v [2][tile_k][pitch]: this block and the next
+///   numbers  two rows of what codes stand for
 template <class C>
 struct Scratch {
   using Word = WordOf<C>;
   using Real = RealOf<C>;
   int words, dims, k_pitch, v_pitch;
-  std::size_t q_size, o_size, k_size, v_size;  // words of one of each
+  std::size_t q_size, o_size, k_size, v_size,
+      numbers_size;  // words of one of each, numbers of a row
   Word* q = nullptr;
   Real *o = nullptr, *s = nullptr, *sums = nullptr;
   Word *k = nullptr, *v = nullptr;
+  KeptOf<C>* numbers = nullptr;
   TileRows* rows = nullptr;
   std::size_t bytes = 0;
 
@@ -39,6 +43,9 @@ struct Scratch {
     take(memory, v, 2 * v_size);
     take(memory, sums, 4 * n * C::kTileQ);
     take(memory, rows, n);
+    numbers_size =
+        static_cast<std::size_t>(unpacked(head_dim > head_dim_v ? head_dim : head_dim_v));
+    take(memory, numbers, 2 * numbers_size);
   }
 
  private:

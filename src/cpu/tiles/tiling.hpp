@@ -23,9 +23,10 @@ struct Simd64;  // the same operations on f64, where an instruction set has kern
 
 /// Queries sit in SIMD lanes: s is [key][query] and o is [dim][query], so that keys and values are
 /// broadcast from rows as they lie and the softmax never reduces across lanes.
-template <class T>
+template <class T, class K = T>
 struct Tiling {
-  using Element = T;  // of q, k, v in memory
+  using Element = T;  // of q in memory
+  using Kept = K;     // of k and v, as they are read from memory or made from codes
   using Isa = std::conditional_t<std::is_same_v<T, double>, Simd64, Simd>;
   using Real = typename Isa::Real;  // of scores, sums, outputs: f32, for f64 f64
   /// One Real, or two bf16 along the contraction: what a product loads, broadcasts and multiplies.
@@ -57,6 +58,10 @@ struct Tiling {
   static constexpr Real kLeastScore = Real(-0.65) * Isa::kHuge;
 };
 
+/// What codes become for queries of T: a number of a large scale may exceed f16.
+template <class T>
+using FromCodes = std::conditional_t<std::is_same_v<T, float16>, float, T>;
+
 template <class C>
 using VecOf = typename C::Isa::Vec;
 template <class C>
@@ -67,6 +72,8 @@ template <class C>
 using RealOf = typename C::Real;
 template <class C>
 using WordOf = typename C::Word;
+template <class C>
+using KeptOf = typename C::Kept;
 
 constexpr std::int64_t round_up(std::int64_t x, std::int64_t to) { return (x + to - 1) / to * to; }
 
