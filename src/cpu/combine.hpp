@@ -8,8 +8,8 @@
 
 namespace strobe::cpu::STROBE_ISA {
 
-/// o and lse of the rows of a task's key heads: the states of all leaves, folded left to right as
-/// the tile kernel folds them.
+/// o and lse of the rows of a task's key heads, of its only sequence: the states of all leaves,
+/// folded left to right as the tile kernel folds them.
 template <class C>
 class Combine {
   using Element = typename C::Element;
@@ -22,10 +22,10 @@ class Combine {
         task_(task),
         total_(reinterpret_cast<Real*>(memory)),
         scale_(split_scale<C>(p.softmax_scale)),
-        unit_(rules_of<C>(p, {task.sequence, 0, 0, 0}, scale_.score).unit) {}
+        unit_(rules_of<C>(p, {task.member[0].sequence, 0, 0, 0}, scale_.score).unit) {}
 
   void run() {
-    const Sequence& n = task_.sequence;
+    const Sequence& n = task_.member[0].sequence;
     const std::int64_t group = p_.num_heads / p_.num_heads_kv;
     for (std::int64_t h = 0; h < task_.kv_heads; ++h) {
       const std::int64_t kv_head = task_.first_kv_head + h;
@@ -40,16 +40,16 @@ class Combine {
 
  private:
   void fold_leaves(std::int64_t kv_head, std::int64_t row) {
-    const std::int64_t rows = task_.sequence.lengths.q * (p_.num_heads / p_.num_heads_kv);
+    const std::int64_t rows = task_.member[0].sequence.lengths.q * (p_.num_heads / p_.num_heads_kv);
     const std::int64_t dims = p_.head_dim_v;
     row_max_ = C::Isa::set(C::kUnseen);
     row_sum_ = C::Isa::zero();
     bool first = true;
     for (std::int64_t leaf = 0; leaf < task_.leaves; ++leaf) {
       const std::int64_t at = (leaf * p_.num_heads_kv + kv_head) * rows + row;
-      const Real* const sums = static_cast<const Real*>(task_.states.sums) + 2 * at;
+      const Real* const sums = static_cast<const Real*>(task_.member[0].states.sums) + 2 * at;
       if (sums[1] == 0) continue;  // the row saw none of its keys
-      const Real* const o = static_cast<const Real*>(task_.states.o) + at * dims;
+      const Real* const o = static_cast<const Real*>(task_.member[0].states.o) + at * dims;
       const Vec leaf_max = C::Isa::set(sums[0]), leaf_sum = C::Isa::set(sums[1]);
       const MergeWeights<C> w = merge_weights<C>(row_max_, leaf_max, scale_.score);
       row_max_ = first ? leaf_max : w.now;
@@ -66,7 +66,7 @@ class Combine {
   }
 
   void store(const DecodeRow& row) {
-    const Sequence& n = task_.sequence;
+    const Sequence& n = task_.member[0].sequence;
     const Sink<C> sink = sink_of<C>(p_, row.head, unit_);
     Vec gain = C::Isa::set(1);
     if (sink.score > C::kMasked) {

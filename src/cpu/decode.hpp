@@ -31,10 +31,10 @@ class DecodeTile {
   DecodeTile(const ForwardParams& p, const DecodeTask& task, std::byte* memory)
       : p_(p),
         task_(task),
-        rows_a_head_(task.sequence.lengths.q * (p.num_heads / p.num_heads_kv)),
-        scratch_({p.head_dim, p.head_dim_v, rows_a_head_, task.kv_heads, p.kv_dtype != DType::none},
+        scratch_({p.head_dim, p.head_dim_v, most_rows(p, task), task.kv_heads,
+                  p.kv_dtype != DType::none, task.members},
                  memory),
-        source_(key_source(p, task.sequence, task.first_kv_head)),
+        source_(key_source(p, task.member[0].sequence, task.first_kv_head)),
         k_bytes_(bytes_of(source_.coded() ? source_.codes : dtype_of<Kept>, p.head_dim)),
         v_bytes_(bytes_of(source_.coded() ? source_.codes : dtype_of<Kept>, p.head_dim_v)),
         scale_(split_scale<C>(p.softmax_scale)) {
@@ -43,7 +43,7 @@ class DecodeTile {
 
   void run() {
     open_rows();
-    rules_ = rules_of<C>(p_, {task_.sequence, 0, 0, 0}, scale_.score);
+    rules_ = rules_of<C>(p_, {task_.member[0].sequence, 0, 0, 0}, scale_.score);
     const std::int64_t end_block = (task_.first_leaf + task_.leaves) * kLeafBlocks;
     std::int64_t leaf = task_.first_leaf;
     int current = 0;
@@ -61,21 +61,38 @@ class DecodeTile {
   }
 
  private:
-  std::int64_t groups() const { return scratch_.groups_a_head * task_.kv_heads; }
+  static std::int64_t rows_a_head(const ForwardParams& p, const DecodeMember& member) {
+    return member.sequence.lengths.q * (p.num_heads / p.num_heads_kv);
+  }
+  static std::int64_t most_rows(const ForwardParams& p, const DecodeTask& task) {
+    std::int64_t most = 0;
+    for (int i = 0; i < task.members; ++i) {
+      const std::int64_t rows = rows_a_head(p, task.member[i]);
+      if (rows > most) most = rows;
+    }
+    return most;
+  }
 
-  /// Rows in groups, their q and what they see.
+  /// Groups of a key head, those of all members; then of all key heads.
+  std::int64_t groups_a_head() const { return scratch_.groups_a_head * task_.members; }
+  std::int64_t groups() const { return groups_a_head() * task_.kv_heads; }
+
+  /// Rows in groups, their q and what they see. A member with fewer rows than others has groups
+  /// without any.
   void open_rows() {
     for (std::int64_t g = 0; g < groups(); ++g) {
       FewRows<C>& rows = *new (scratch_.rows + g) FewRows<C>;
-      rows.kv_head = task_.first_kv_head + g / scratch_.groups_a_head;
+      rows.of = task_.member + g % groups_a_head() / scratch_.groups_a_head;
+      rows.kv_head = task_.first_kv_head + g / groups_a_head();
       rows.first = g % scratch_.groups_a_head * C::kLanes;
-      const std::int64_t left = rows_a_head_ - rows.first;
-      rows.count = static_cast<int>(left < C::kLanes ? left : C::kLanes);
+      const std::int64_t left = rows_a_head(p_, *rows.of) - rows.first;
+      rows.count = left < 0 ? 0 : static_cast<int>(left < C::kLanes ? left : C::kLanes);
+      if (rows.count == 0) continue;
       rows.lanes = C::Isa::kLeastRows;
       while (rows.lanes < rows.count) rows.lanes *= 2;
       rows.q = scratch_.q + g * scratch_.k_pitch * C::kLanes;
       rows.o = scratch_.o + g * scratch_.o_pitch * C::kLanes;
-      rows.bounds = see_few(p_, task_.sequence, rows.kv_head, rows.first, rows.count, rows.keys);
+      rows.bounds = see_few(p_, rows.of->sequence, rows.kv_head, rows.first, rows.count, rows.keys);
       bounds_.add(rows.bounds);
       load_rows(rows);
     }
@@ -88,12 +105,12 @@ class DecodeTile {
     with_lanes(rows.lanes, [&]<int L>() { repeats = FewKeys<C, L>::kKeys; });
     const int pitch = rows.lanes * repeats;
     for (int i = 0; i < scratch_.k_pitch * pitch; ++i) rows.q[i] = 0;
+    const Sequence& n = rows.of->sequence;
     alignas(64) Word some[C::kLanes];
     for (int r = 0; r < rows.count; ++r) {
       const DecodeRow row = decode_row(p_, rows.kv_head, rows.first + r);
-      const Element* const q =
-          static_cast<const Element*>(p_.q) +
-          p_.q_strides.offset(task_.sequence.batch, task_.sequence.first_q + row.query, row.head);
+      const Element* const q = static_cast<const Element*>(p_.q) +
+                               p_.q_strides.offset(n.batch, n.first_q + row.query, row.head);
       for (int word = 0; word < scratch_.words; word += C::kLanes) {
         const int dim = word * C::kPerWord, left = static_cast<int>(p_.head_dim) - dim;
         if constexpr (C::kDot)
@@ -135,8 +152,9 @@ class DecodeTile {
       start_ahead(block, head);  // nothing comes after: lines that are near already
     const Range keys{block.block * kTileK + block.begin, block.block * kTileK + block.end};
     if (source_.coded()) unpack(block, head);
-    for (std::int64_t g = 0; g < scratch_.groups_a_head; ++g) {
-      FewRows<C>& rows = scratch_.rows[head * scratch_.groups_a_head + g];
+    for (std::int64_t g = 0; g < groups_a_head(); ++g) {
+      FewRows<C>& rows = scratch_.rows[head * groups_a_head() + g];
+      if (rows.count == 0) continue;
       const Tile seen = classify(rows.bounds, keys);
       if (seen != Tile::Empty) attend(rows, block, head, seen == Tile::Partial);
     }
@@ -232,7 +250,7 @@ class DecodeTile {
     if (!rules_.any() && !blocks) return false;
     const bool additive = rules_.additive || blocks;
     Real* const added = scratch_.s + kTileK * C::kLanes;
-    FewRules<C>{p_, task_.sequence, rules_, rows, tile, additive, added}.apply();
+    FewRules<C>{p_, rules_, rows, tile, additive, added}.apply();
     return additive;
   }
 
@@ -288,7 +306,7 @@ class DecodeTile {
       const DecodeRow which = decode_row(p_, rows.kv_head, rows.first + r);
       for (int key = 0; key < kTileK + kAgain + 2; ++key) {
         const bool inside = key >= t.begin && key < t.end;
-        row[key] = inside && sees(p_, task_.sequence, which, rows.keys[r], block_begin + key)
+        row[key] = inside && sees(p_, rows.of->sequence, which, rows.keys[r], block_begin + key)
                        ? t.v[key]
                        : scratch_.zeros;
       }
@@ -298,13 +316,13 @@ class DecodeTile {
 
   /// The state of every row over leaf `leaf` goes to memory.
   void close_leaf(std::int64_t leaf) {
-    auto* const o = static_cast<Real*>(task_.states.o);
-    auto* const sums = static_cast<Real*>(task_.states.sums);
     for (std::int64_t g = 0; g < groups(); ++g) {
       FewRows<C>& rows = scratch_.rows[g];
+      auto* const o = static_cast<Real*>(rows.of->states.o);
+      auto* const sums = static_cast<Real*>(rows.of->states.sums);
       for (int r = 0; r < rows.count; ++r) {
         const std::int64_t at =
-            (leaf * p_.num_heads_kv + rows.kv_head) * rows_a_head_ + rows.first + r;
+            (leaf * p_.num_heads_kv + rows.kv_head) * rows_a_head(p_, *rows.of) + rows.first + r;
         sums[2 * at] = rows.seen ? rows.row_max[r] : C::kUnseen;
         sums[2 * at + 1] = rows.seen ? rows.row_sum[r] : Real(0);
         if (!rows.seen) continue;
@@ -319,7 +337,6 @@ class DecodeTile {
 
   const ForwardParams& p_;
   const DecodeTask& task_;
-  std::int64_t rows_a_head_;
   DecodeScratch<C> scratch_;
   KeySource source_;
   std::int64_t k_bytes_, v_bytes_;  // of a row in memory

@@ -24,15 +24,23 @@ struct LeafStates {
   void* sums = nullptr;  ///< [leaf][kv head][row][2]: row_max, row_sum
 };
 
-/// The work between two claims of the counter: some leaves of some key heads of one sequence, for
-/// all rows of those heads.
-struct DecodeTask {
+/// A sequence of a task.
+struct DecodeMember {
   Sequence sequence{};
+  LeafStates states{};
+};
+
+inline constexpr int kMostMembers = 8;
+
+/// The work between two claims of the counter: some leaves of some key heads, for all rows of those
+/// heads, of one sequence or of several whose keys are the same ones in memory.
+struct DecodeTask {
+  DecodeMember member[kMostMembers];
+  int members = 1;
   std::int64_t first_kv_head = 0;
   std::int64_t kv_heads = 0;
   std::int64_t first_leaf = 0;
   std::int64_t leaves = 0;
-  LeafStates states{};
 };
 
 /// What a row of a key head is.
@@ -58,9 +66,10 @@ bool sees(const ForwardParams& p, const Sequence& sequence, const DecodeRow& row
 struct DecodeShape {
   std::int64_t head_dim = 0;
   std::int64_t head_dim_v = 0;
-  std::int64_t rows = 0;      ///< of a key head, at most
-  std::int64_t kv_heads = 0;  ///< of a task, at most
-  bool coded = false;         ///< the cache is quantised
+  std::int64_t rows = 0;       ///< of a key head, at most
+  std::int64_t kv_heads = 0;   ///< of a task, at most
+  bool coded = false;          ///< the cache is quantised
+  std::int64_t sequences = 1;  ///< of a task, at most
 };
 
 /// One kernel of one instruction set, for one element type, and caches of it or of codes.

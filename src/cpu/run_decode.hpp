@@ -6,16 +6,11 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "cpu/decode_order.hpp"
 #include "cpu/decode_task.hpp"
 #include "strobe/plan.hpp"
 
 namespace strobe::cpu {
-
-/// What a task is. Moves work, never bits.
-struct DecodeCut {
-  std::int64_t leaves = 1;    ///< of a task, at most
-  std::int64_t kv_heads = 1;  ///< of a task, at most
-};
 
 /// The most that a call may have.
 struct DecodeSizes {
@@ -28,7 +23,7 @@ struct DecodeSizes {
   bool coded = false;  ///< the cache is quantised
 
   DecodeShape shape(const DecodeCut& cut) const {
-    return {head_dim, head_dim_v, rows, cut.kv_heads, coded};
+    return {head_dim, head_dim_v, rows, cut.kv_heads, coded, cut.sequences};
   }
 };
 
@@ -36,8 +31,8 @@ struct DecodeSizes {
 std::int64_t count_tasks(const DecodeSizes& sizes, const DecodeCut& cut);
 
 /// Bytes that run_decode needs: scratch for each thread; for each sequence its place in the order
-/// of tasks and a counter for each of its tasks' head sets; and (head_dim_v + 2) numbers for each
-/// leaf of each row.
+/// of tasks, a piece for each of its parts, and a counter for each of its tasks' head sets; and
+/// (head_dim_v + 2) numbers for each leaf of each row.
 std::size_t decode_workspace_bytes(const DecodeKernel& kernel, const DecodeSizes& sizes,
                                    const DecodeCut& cut, int threads);
 

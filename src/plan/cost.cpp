@@ -69,6 +69,7 @@ void add(Cost& cost, const Problem& p, Lengths n, std::int64_t sequences, std::i
   cost.visible_pairs += pairs;
   cost.flops += forward_flops(static_cast<double>(pairs), p.head_dim, p.head_dim_v);
   const auto lse = static_cast<double>(size_of(lse_dtype_of(p.dtype)));
+  if (n.q == 0) return;  // nobody reads the keys
   cost.bytes += heads * rows * (dims * in + dims_v * out + lse) + heads_kv * keys * key_bytes(p);
 }
 

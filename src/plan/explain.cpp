@@ -76,6 +76,9 @@ std::string leaf_rows(const Problem& problem, const Decision& decision) {
   out += row("tasks",
              text("%lld of ", static_cast<long long>(cpu::count_tasks(call.sizes, call.cut))) +
                  count_text(call.cut.kv_heads, "key head", "key heads"));
+  if (call.cut.sequences > 1)
+    out += row("shared pages", text("read once for up to %lld sequences, by whole leaves",
+                                    static_cast<long long>(call.cut.sequences)));
   return out + row("busy", text("%lld of %d threads; %lld if keys were not split",
                                 static_cast<long long>(busy(call.cut)), decision.threads,
                                 static_cast<long long>(busy(whole))));

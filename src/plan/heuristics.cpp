@@ -70,6 +70,10 @@ cpu::DecodeCut choose_cut(const Problem& problem, const cpu::DecodeKernel& kerne
   const std::int64_t enough = threads > 1 ? 4 * std::int64_t{threads} : 1;
   while (cut.kv_heads > 1 && (cpu::count_tasks(sizes, cut) < enough || bytes() > kRoom))
     cut.kv_heads = (cut.kv_heads + 1) / 2;
+  // Sequences whose tables say so share a pass over their pages; their rows stay in L2 too.
+  if (problem.page_size > 0)
+    cut.sequences = std::clamp<std::int64_t>(problem.batch, 1, cpu::kMostMembers);
+  while (cut.sequences > 1 && bytes() > 2 * kRoom) cut.sequences /= 2;
   return cut;
 }
 

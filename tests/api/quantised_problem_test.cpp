@@ -88,12 +88,18 @@ TEST(Decode, OfAQuantisedCacheRunsOnTheKernelsOfQ) {
 /// Codes, and the scales that lie beside each token; those of tensor and head are nothing beside.
 TEST(QuantisedProblem, CostsTheBytesOfItsCodes) {
   const auto bytes = [](const std::string& words) {
-    return plan::forward_cost(Problem::parse("h2 q0 k1000 d128/64 bf16 " + words)).bytes;
+    const double rows = 2 * (192 * 2 + 4);  // q, o and lse
+    return plan::forward_cost(Problem::parse("h2 q1 k1000 d128/64 bf16 " + words)).bytes - rows;
   };
   EXPECT_EQ(bytes(""), 2 * 1000 * 192 * 2);
   EXPECT_EQ(bytes("kv=e4m3"), 2 * 1000 * 192);
   EXPECT_EQ(bytes("kv=int8"), 2 * 1000 * (192 + 8));
   EXPECT_EQ(bytes("kv=int4"), 2 * 1000 * (96 + 6 * 4));
+}
+
+/// Who asks nothing reads nothing: sequences without a query in a ragged batch.
+TEST(QuantisedProblem, CostsNoKeysWithoutAQuery) {
+  EXPECT_EQ(plan::forward_cost(Problem::parse("h2 q0 k1000 d128/64 bf16")).bytes, 0);
 }
 
 /// A view of i4 counts codes and spans half as many bytes.

@@ -2,8 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
+#include <string>
 #include <vector>
 
 #include "api/validate.hpp"
@@ -220,6 +223,42 @@ HostTensor some_rows(const HostTensor& from, std::int64_t first, std::int64_t ro
     i[1] += first;
     return i;
   });
+}
+
+/// Sequences b with b % 3 == 1 get the first 2100 keys of sequence 0, those with 2 the first 1100:
+/// other parts of leaves, and whole ones.
+void share_prefixes(const Problem& problem, TensorMap& in) {
+  HostTensor& table = in.at("page_table");
+  const HostTensor& lengths = in.at("cache_seqlens");
+  for (std::int64_t b = 1; b < problem.batch; ++b) {
+    const double keys[] = {0, 2100, 1100};
+    const double shared = std::min({keys[b % 3], lengths.get({b}), lengths.get({0})});
+    for (std::int64_t i = 0; i < static_cast<std::int64_t>(shared) / problem.page_size; ++i)
+      table.set({b, i}, table.get({0, i}));
+  }
+}
+
+TEST_P(DecodeLaws, SequencesThatShareAPrefixGetWhatTheyGetAlone) {
+  for (const char* text :
+       {"b11 h4/2 q2 k2600 d40 page=16 causal", "b20 h4/1 q1 k2200 d32 bf16 page=4 seqlens",
+        "b5 h8/2 q9 k2300 d32 f16 page=100 causal seqlens window=1500,0 softcap=3",
+        "b9 h4/2 q3 k2200 d32 page=16 causal leftpad kv=int8 seqlens"}) {
+    const Problem batch = Problem::parse(text);
+    TensorMap in = harness::drawn_decode_tensors(batch, 6);
+    share_prefixes(batch, in);
+    const Outcome all = decode(batch, in);
+    Problem single = batch;
+    single.batch = 1;
+    for (std::int64_t b = 0; b < batch.batch; ++b) {
+      TensorMap one;
+      for (const auto& [name, tensor] : in)
+        one.emplace(name, name.ends_with("_cache") || name.ends_with("_scale") ? tensor.clone()
+                                                                               : entry(tensor, b));
+      const Outcome alone = decode(single, one);
+      for (std::int64_t h = 0; h < batch.num_heads; ++h)
+        testing::expect_same_rows({all, b, h}, {alone, 0, h}, batch.seqlen_q);
+    }
+  }
 }
 
 /// A prompt that comes in chunks, each a call that appends its keys, is the prompt as a whole.

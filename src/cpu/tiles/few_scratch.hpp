@@ -34,7 +34,7 @@ struct DecodeScratch {
     k_pitch = static_cast<int>(round_up(words, C::kLanes));
     o_pitch = static_cast<int>(round_up(n.head_dim_v, C::kLanes));
     groups_a_head = round_up(n.rows, C::kLanes) / C::kLanes;
-    const auto groups = static_cast<std::size_t>(groups_a_head * n.kv_heads);
+    const auto groups = static_cast<std::size_t>(groups_a_head * n.kv_heads * n.sequences);
     take(memory, rows, groups);
     take(memory, q, groups * static_cast<std::size_t>(k_pitch) * C::kLanes);
     take(memory, o, groups * static_cast<std::size_t>(o_pitch) * C::kLanes);

@@ -9,11 +9,12 @@
 
 namespace strobe::cpu::STROBE_ISA {
 
-/// Up to kLanes rows of one key head and their state over the open leaf. Numbers of a row that are
-/// held against score vectors are repeated for every key of the vector.
+/// Up to kLanes rows of one key head of one sequence and their state over the open leaf. Numbers of
+/// a row that are held against score vectors are repeated for every key of the vector.
 template <class C>
 struct FewRows {
   using Real = RealOf<C>;
+  const DecodeMember* of = nullptr;  // whose rows they are
   std::int64_t kv_head = 0;
   std::int64_t first = 0;  // row of the key head
   int count = 0;
@@ -79,7 +80,6 @@ struct FewRules {
   using Vec = VecOf<C>;
   using Real = RealOf<C>;
   const ForwardParams& p;
-  const Sequence& sequence;
   const ScoreRules<C>& rules;
   const FewRows<C>& rows;
   const FewTile<C>& t;
@@ -94,12 +94,12 @@ struct FewRules {
       const int r = lane % rows.lanes < rows.count ? lane % rows.lanes : rows.count - 1;
       const DecodeRow row = decode_row(p, rows.kv_head, rows.first + r);
       position[lane] =
-          static_cast<Real>(p.mask.position(row.query, sequence.lengths) - t.block_begin);
+          static_cast<Real>(p.mask.position(row.query, rows.of->sequence.lengths) - t.block_begin);
       const int keys_after = lane / rows.lanes;  // the vector's first
       ahead[lane] = static_cast<Real>(keys_after);
-      slope[lane] = rules.alibi
-                        ? rules.unit * head_value<C>(p.alibi_slopes, sequence.index, row.head)
-                        : Real(0);
+      slope[lane] = rules.alibi ? rules.unit * head_value<C>(p.alibi_slopes,
+                                                             rows.of->sequence.index, row.head)
+                                : Real(0);
     }
     const Vec masked = C::Isa::set(C::kMasked), least = C::Isa::set(C::kLeastScore);
     for (int key = t.first_chunk; key < t.chunks_end; key += C::kLanes / rows.lanes) {
@@ -124,6 +124,7 @@ struct FewRules {
   /// What is added to the scores of row r, -inf where the pair is masked.
   STROBE_INLINE void gather(int r) const {
     const DecodeRow row = decode_row(p, rows.kv_head, rows.first + r);
+    const Sequence& sequence = rows.of->sequence;
     const std::int64_t index = sequence.index;
     const ForwardTask task{sequence, row.head, 0, 0};
     alignas(64) Real some[C::kLanes];
