@@ -19,7 +19,8 @@ namespace {
 class CacheCopy {
  public:
   explicit CacheCopy(const Slot& slot) : shift_(slot.shift) {
-    if (!slot.null) bytes_.assign(slot.memory.get(), slot.memory.get() + slot.shift + slot.bytes);
+    if (slot.given && !slot.null)
+      bytes_.assign(slot.memory.get(), slot.memory.get() + slot.shift + slot.bytes);
   }
   TensorView in_place_of(TensorView view) {
     if (view.data != nullptr) view.data = bytes_.data() + shift_;
@@ -34,15 +35,19 @@ class CacheCopy {
 
 /// The cache before the call, and what the reference makes of it.
 struct Expected {
-  CacheCopy k_cache, v_cache;
+  CacheCopy k_cache, v_cache, k_scale, v_scale;
 
   explicit Expected(const HostileDecode& call)
-      : k_cache(call.slot("k_cache")), v_cache(call.slot("v_cache")) {}
+      : k_cache(call.slot("k_cache")),
+        v_cache(call.slot("v_cache")),
+        k_scale(call.slot("k_scale")),
+        v_scale(call.slot("v_scale")) {}
 
   std::vector<std::byte> caches() const {
-    std::vector<std::byte> both = k_cache.bytes();
-    both.insert(both.end(), v_cache.bytes().begin(), v_cache.bytes().end());
-    return both;
+    std::vector<std::byte> all = k_cache.bytes();
+    for (const CacheCopy* more : {&v_cache, &k_scale, &v_scale})
+      all.insert(all.end(), more->bytes().begin(), more->bytes().end());
+    return all;
   }
 };
 
@@ -50,6 +55,8 @@ void require_right(const HostileDecode& call, const Problem& problem, Expected& 
   DecodeTensors tensors = call.tensors();
   tensors.cache.k_cache = expected.k_cache.in_place_of(tensors.cache.k_cache);
   tensors.cache.v_cache = expected.v_cache.in_place_of(tensors.cache.v_cache);
+  tensors.cache.k_scale = expected.k_scale.in_place_of(tensors.cache.k_scale);
+  tensors.cache.v_scale = expected.v_scale.in_place_of(tensors.cache.v_scale);
   const DecodeParams p = api::decode_params(tensors, problem);
   reference::append(p);
   require(call.memory(Use::cache) == expected.caches(), "the cache is that of the reference",

@@ -3,7 +3,9 @@
 #include "hostile_decode.hpp"
 
 #include <algorithm>
+#include <array>
 #include <string_view>
+#include <utility>
 
 namespace strobe::fuzz {
 
@@ -16,6 +18,7 @@ HostileDecode::HostileDecode(Bytes& bytes) {
     options_.max_seqlen_q = options_.max_seqlen_k = 0;
   }
   draw_rotary(bytes);
+  draw_codes(bytes);
   add_tensors(bytes);
   add_cache(bytes);
   add_tables(bytes);
@@ -55,6 +58,18 @@ void HostileDecode::draw_rotary(Bytes& bytes) {
   if (bytes.one_in(20)) rotary.dim = hostile_number(bytes);
 }
 
+/// i4 mostly with rows of whole bytes.
+void HostileDecode::draw_codes(Bytes& bytes) {
+  cache_dtype_ = dtype_;
+  if (!bytes.one_in(3)) return;
+  constexpr std::array kCodes = {DType::e4m3, DType::e5m2, DType::i8, DType::i4};
+  cache_dtype_ = kCodes[static_cast<std::size_t>(bytes.in(0, kCodes.size() - 1))];
+  scales_ = bytes.in(0, 3);
+  if (cache_dtype_ != DType::i4 || bytes.one_in(20)) return;
+  dim_ += dim_ % 2;
+  dim_v_ += dim_v_ % 2;
+}
+
 void HostileDecode::add_tensors(Bytes& bytes) {
   add("q", dtype_, {batch_, rows_, heads_, dim_});
   add("k", dtype_, {batch_, added_, heads_kv_, dim_}, appends_);
@@ -68,10 +83,18 @@ void HostileDecode::add_tensors(Bytes& bytes) {
 }
 
 void HostileDecode::add_cache(Bytes& bytes) {
-  add("k_cache", dtype_, {places_, place_size_, heads_kv_, dim_});
+  add("k_cache", cache_dtype_, {places_, place_size_, heads_kv_, dim_});
   last().use = Use::cache;
-  add("v_cache", dtype_, {places_, place_size_, heads_kv_, dim_v_});
+  add("v_cache", cache_dtype_, {places_, place_size_, heads_kv_, dim_v_});
   last().use = Use::cache;
+  for (const auto& [name, dim] : {std::pair{"k_scale", dim_}, std::pair{"v_scale", dim_v_}}) {
+    const Shape shapes[] = {{1},
+                            {heads_kv_},
+                            {places_, place_size_, heads_kv_},
+                            {places_, place_size_, heads_kv_, (dim + 31) / 32}};
+    add(name, DType::f32, shapes[scales_], cache_dtype_ != dtype_);
+    last().use = Use::cache;
+  }
   add("page_table", DType::i32, {batch_, max_pages_}, paged_);
   add("cache_seqlens", DType::i32, {batch_});
   add("cache_batch_idx", DType::i32, {batch_}, !paged_ && bytes.one_in(3));
@@ -117,7 +140,9 @@ DecodeTensors HostileDecode::tensors() const {
                     .page_table = in("page_table"),
                     .cache_seqlens = in("cache_seqlens"),
                     .cache_batch_idx = in("cache_batch_idx"),
-                    .leftpad_k = in("leftpad_k")},
+                    .leftpad_k = in("leftpad_k"),
+                    .k_scale = out("k_scale"),
+                    .v_scale = out("v_scale")},
           .seqlens_q = in("seqlens_q"),
           .seqlens_new = in("seqlens_new"),
           .rotary_cos = in("rotary_cos"),

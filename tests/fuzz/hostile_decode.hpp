@@ -18,6 +18,7 @@ class HostileDecode : public HostileTensors {
  private:
   void draw_sizes(Bytes& bytes);
   void draw_rotary(Bytes& bytes);
+  void draw_codes(Bytes& bytes);
   void add_tensors(Bytes& bytes);
   void add_cache(Bytes& bytes);
   void add_tables(Bytes& bytes);
@@ -28,6 +29,8 @@ class HostileDecode : public HostileTensors {
   std::int64_t place_size_ = 0;  ///< slots of each
   std::int64_t max_pages_ = 0;
   std::int64_t added_ = 0;  ///< rows of k and v
+  DType cache_dtype_ = DType::f32;
+  std::int64_t scales_ = 0;  ///< of codes: tensor, head, token, group
 };
 
 }  // namespace strobe::fuzz

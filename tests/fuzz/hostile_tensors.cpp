@@ -41,6 +41,11 @@ std::int64_t wrapped_sum(std::int64_t a, std::int64_t b) {
   return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
 }
 
+/// A code of a few units or less, as are the other numbers of a call; of i4 two.
+std::uint8_t small_code(DType dtype, std::int32_t draw) {
+  return static_cast<std::uint8_t>(dtype == DType::i8 ? draw % 9 - 4 : (draw & 0x87) | 0x30);
+}
+
 }  // namespace
 
 std::int64_t hostile_number(Bytes& bytes) {
@@ -184,13 +189,16 @@ void HostileTensors::fill(Slot& slot, Bytes& bytes) {
   const std::string_view name = slot.name;
   // Slopes keep scores within a few units, where errors are those that the tolerance knows.
   const bool masks = name == "bias", slopes = name == "alibi_slopes";
+  const bool scales = name.ends_with("_scale");
   for (std::size_t i = 0; i < count; ++i) {
     state = state * 6364136223846793005u + 1442695040888963407u;
     const auto draw = static_cast<std::int32_t>(state >> 48);
     float value = static_cast<float>(draw % 400 - 200) / 100.0f;
     if (masks && draw % 7 == 0) value = -std::numeric_limits<float>::infinity();
     if (slopes) value /= 64.0f;
+    if (scales) value /= 4.0f;
     if (slot.dtype == DType::f32) put(slot, i, value);
+    if (is_code(slot.dtype)) put(slot, i, small_code(slot.dtype, draw));
     if (slot.dtype == DType::f16) put(slot, i, float16(value));
     if (slot.dtype == DType::bf16) put(slot, i, bfloat16(value));
     if (slot.dtype == DType::f64) put(slot, i, static_cast<double>(value));

@@ -64,6 +64,7 @@ STROBE_INLINE KeptRows kept_rows(const ForwardParams& p, const Sequence& n, std:
   const DType dtype = p.kv_dtype != DType::none ? p.kv_dtype : p.dtype;
   const std::int64_t entry = n.pages != nullptr ? 0 : n.k_batch;
   KeptRows rows;
+  if (data == nullptr) return rows;  // there is no key
   rows.first.data = static_cast<const std::byte*>(data) +
                     bytes_of(dtype, strides.offset(entry, n.first_k, kv_head));
   rows.row = bytes_of(dtype, strides.row);
