@@ -6,7 +6,7 @@ usage: decode.py [--rounds N] [--seconds S] [--threads T] [--results FOLDER]
 PyTorch has no cache of its own: it is called on keys and values [batch, heads, seqlen, dim], which
 lie as it likes them, in four ways. Like Strobe's, its caches are taken one after the other, more
 than 512 MiB in all. A round times all of them once; the figure is the median over the rounds of
-their time by ours. Rows go to FOLDER/decode-peers-CORE.json, from there decode_report.py takes them.
+their time by ours. Rows go to FOLDER/decode-peers-CORE.json; decode_report.py takes them there.
 """
 
 import argparse

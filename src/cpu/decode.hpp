@@ -355,10 +355,10 @@ std::size_t decode_scratch_bytes(const DecodeShape& shape) {
 
 template <class T>
 void decode_run(const ForwardParams& p, const DecodeTask& task, std::byte* scratch) {
-  if (p.kv_dtype == DType::none)
-    DecodeTile<Tiling<T>>(p, task, scratch).run();
-  else
-    DecodeTile<Tiling<T, FromCodes<T>>>(p, task, scratch).run();
+  if constexpr (!std::is_same_v<T, FromCodes<T>>)
+    if (p.kv_dtype != DType::none)
+      return DecodeTile<Tiling<T, FromCodes<T>>>(p, task, scratch).run();
+  DecodeTile<Tiling<T>>(p, task, scratch).run();
 }
 
 template <class T>

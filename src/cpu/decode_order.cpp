@@ -104,7 +104,8 @@ DecodeTask DecodeOrder::task(std::int64_t index, const LeafStates& states,
   task.first_leaf = piece.part * cut_.leaves;
   task.members = piece.members;
   for (int i = 0; i < piece.members; ++i) {
-    const DecodePlace& place = room_.places[static_cast<std::size_t>(piece.place + i)];
+    const DecodePlace& place =
+        room_.places[static_cast<std::size_t>(std::int64_t{piece.place} + i)];
     DecodeMember& member = task.member[i];
     member.sequence = sequence(p_, place.sequence);
     // As far apart as the most queries need.

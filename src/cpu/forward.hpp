@@ -343,10 +343,10 @@ std::size_t forward_scratch_bytes(std::int64_t head_dim, std::int64_t head_dim_v
 
 template <class T>
 void forward_run(const ForwardParams& p, const ForwardTask& task, int tiles, std::byte* scratch) {
-  if (p.kv_dtype == DType::none)
-    ForwardTile<Tiling<T>>(p, task, tiles, scratch).run();
-  else
-    ForwardTile<Tiling<T, FromCodes<T>>>(p, task, tiles, scratch).run();
+  if constexpr (!std::is_same_v<T, FromCodes<T>>)
+    if (p.kv_dtype != DType::none)
+      return ForwardTile<Tiling<T, FromCodes<T>>>(p, task, tiles, scratch).run();
+  ForwardTile<Tiling<T>>(p, task, tiles, scratch).run();
 }
 
 template <class T>
