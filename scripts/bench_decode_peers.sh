@@ -12,13 +12,7 @@ bash scripts/setup.sh build
 cmake --preset release >/dev/null
 cmake --build --preset release --target strobe_tool
 
-python=build/peers/venv/bin/python
-if ! "$python" -c 'import torch' 2>/dev/null; then
-  python3 -m venv build/peers/venv || {
-    echo "scripts/bench_decode_peers.sh: python3 has no venv; install the package python3-venv" >&2
-    exit 1
-  }
-  "$python" -m pip install --quiet torch numpy
-fi
+# shellcheck source=scripts/peers_venv.sh
+source scripts/peers_venv.sh
 "$python" scripts/peers/decode.py "$@"
 python3 scripts/peers/decode_report.py

@@ -13,15 +13,8 @@ bash scripts/setup.sh build
 cmake --preset release >/dev/null
 cmake --build --preset release --target strobe_tool
 
-python=build/peers/venv/bin/python
-packages=(torch onnxruntime onnx numpy)
-if ! "$python" -c 'import torch, onnxruntime, onnx, numpy' 2>/dev/null; then
-  python3 -m venv build/peers/venv || {
-    echo "scripts/bench_peers.sh: python3 has no venv; install the package python3-venv" >&2
-    exit 1
-  }
-  "$python" -m pip install --quiet "${packages[@]}"
-fi
+# shellcheck source=scripts/peers_venv.sh
+source scripts/peers_venv.sh
 
 status=0
 "$python" scripts/peers/measure.py "$@" || status=$?

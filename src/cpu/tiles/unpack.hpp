@@ -14,6 +14,7 @@ static_assert(kScaleGroup % kUnpack == 0);
 /// Elements that an unpacked row takes.
 constexpr std::int64_t unpacked(std::int64_t dims) { return round_up(dims, kUnpack); }
 
+/// S defers the look-up of store_rounded, which only some instruction sets have.
 template <class T, class S = Simd>
 STROBE_INLINE void store_unpacked(T* to, Simd::Vec a, Simd::Vec b) {
   if constexpr (std::is_same_v<T, double>) {
