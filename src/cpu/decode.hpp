@@ -3,11 +3,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
+#include <limits>
 #include <new>
 
 #include "cpu/combine.hpp"
 #include "cpu/decode_task.hpp"
 #include "cpu/tiles/block_rows.hpp"
+#include "cpu/tiles/few_integers.hpp"
 #include "cpu/tiles/few_scores.hpp"
 #include "cpu/tiles/few_scratch.hpp"
 #include "cpu/tiles/few_softmax.hpp"
@@ -35,8 +38,8 @@ class DecodeTile {
                   p.kv_dtype != DType::none, task.members},
                  memory),
         source_(key_source(p, task.member[0].sequence, task.first_kv_head)),
-        k_bytes_(bytes_of(source_.coded() ? source_.codes : dtype_of<Kept>, p.head_dim)),
-        v_bytes_(bytes_of(source_.coded() ? source_.codes : dtype_of<Kept>, p.head_dim_v)),
+        k_bytes_(bytes_of(source_.coded() ? source_.codes : dtype_of<Element>, p.head_dim)),
+        v_bytes_(bytes_of(source_.coded() ? source_.codes : dtype_of<Element>, p.head_dim_v)),
         scale_(split_scale<C>(p.softmax_scale)) {
     for (std::int64_t d = 0; d < p.head_dim_v; ++d) scratch_.zeros[d] = Kept{};
   }
@@ -94,32 +97,7 @@ class DecodeTile {
       rows.o = scratch_.o + g * scratch_.o_pitch * C::kLanes;
       rows.bounds = see_few(p_, rows.of->sequence, rows.kv_head, rows.first, rows.count, rows.keys);
       bounds_.add(rows.bounds);
-      load_rows(rows);
-    }
-  }
-
-  /// q of a group times the power of two of the scale, [words][lanes], each as often as the
-  /// products want it. Lanes without a row are 0.
-  void load_rows(FewRows<C>& rows) {
-    int repeats = 1;
-    with_lanes(rows.lanes, [&]<int L>() { repeats = FewKeys<C, L>::kKeys; });
-    const int pitch = rows.lanes * repeats;
-    for (int i = 0; i < scratch_.k_pitch * pitch; ++i) rows.q[i] = 0;
-    const Sequence& n = rows.of->sequence;
-    alignas(64) Word some[C::kLanes];
-    for (int r = 0; r < rows.count; ++r) {
-      const DecodeRow row = decode_row(p_, rows.kv_head, rows.first + r);
-      const Element* const q = static_cast<const Element*>(p_.q) +
-                               p_.q_strides.offset(n.batch, n.first_q + row.query, row.head);
-      for (int word = 0; word < scratch_.words; word += C::kLanes) {
-        const int dim = word * C::kPerWord, left = static_cast<int>(p_.head_dim) - dim;
-        if constexpr (C::kDot)
-          C::Isa::store(some, C::Isa::scale_pairs(C::Isa::load_pairs(q + dim, left), scale_.q));
-        else
-          C::Isa::store(some, C::Isa::mul(C::Isa::load_row(q + dim, left), C::Isa::set(scale_.q)));
-        for (int i = 0; i < C::kLanes; ++i)
-          for (int j = 0; j < repeats; ++j) rows.q[(word + i) * pitch + r * repeats + j] = some[i];
-      }
+      load_few<C>(rows, p_, scale_.q, scratch_.k_pitch);
     }
   }
 
@@ -151,7 +129,10 @@ class DecodeTile {
     else
       start_ahead(block, head);  // nothing comes after: lines that are near already
     const Range keys{block.block * kTileK + block.begin, block.block * kTileK + block.end};
-    if (source_.coded()) unpack(block, head);
+    if constexpr (C::kIntegers)
+      find_scales(block, head);
+    else if (source_.coded())
+      unpack(block, head);
     for (std::int64_t g = 0; g < groups_a_head(); ++g) {
       FewRows<C>& rows = scratch_.rows[head * groups_a_head() + g];
       if (rows.count == 0) continue;
@@ -176,6 +157,16 @@ class DecodeTile {
     }
     ahead_.go_on(later);
   }
+  /// The scales of a block of codes that are not unpacked.
+  void find_scales(const BlockRows<C>& block, std::int64_t head) {
+    const int first = block.first_chunk(), end = block.chunks_end();
+    const std::int64_t of_k = head * source_.k.scale_head, of_v = head * source_.v.scale_head;
+    for (int key = first; key < end; ++key) {
+      scales_.k[key] = block.k[key].scales[of_k];
+      scales_.v[key] = block.v[key].scales[of_v];
+    }
+    scales_.adjust_v(first, end);
+  }
   /// A row that comes soon.
   static STROBE_INLINE const std::byte* soon(const BlockRows<C>& block, int key,
                                              const KeptRow* rows) {
@@ -196,12 +187,12 @@ class DecodeTile {
   /// Key `key` of a block, and its value; of codes those of the block and head unpacked last. Keys
   /// that no row sees are others that some row does.
   const Kept* key_row(const BlockRows<C>& block, int key, std::int64_t head) const {
-    if (!source_.coded())
+    if (C::kIntegers || !source_.coded())
       return reinterpret_cast<const Kept*>(block.k[key].data + head * source_.k.head);
     return k_numbers(key < block.begin ? block.begin : key < block.end ? key : block.end - 1);
   }
   const Kept* value_row(const BlockRows<C>& block, int key, std::int64_t head) const {
-    if (!source_.coded())
+    if (C::kIntegers || !source_.coded())
       return reinterpret_cast<const Kept*>(block.v[key].data + head * source_.v.head);
     return v_numbers(key);
   }
@@ -209,12 +200,12 @@ class DecodeTile {
   void attend(FewRows<C>& rows, const BlockRows<C>& block, std::int64_t head, bool partial) {
     const FewTile<C> tile{block.block * kTileK, block.begin,        block.end,
                           block.first_chunk(),  block.chunks_end(), scratch_.s};
-    with_lanes(rows.lanes, [&]<int L>() { score_rows<L>(rows, block, head); });  // s = q kT
+    with_lanes(rows.lanes, [&]<int L>() { score_rows<L>(rows, tile, block, head); });  // s = q kT
     const bool pairs = apply_rules(rows, tile);  // softcap, bias, masks of pairs, ALiBi
     mask_few<C>(rows, tile, partial);
     update_few<C>(rows, tile, scale_.score, scratch_.o_pitch);         // row_max = max(row_max, s)
     with_lanes(rows.lanes, [&]<int L>() { softmax<L>(rows, tile); });  // p = exp2(s - row_max)
-    values(rows, block, head, partial || pairs);                       // o += p v
+    values(rows, tile, block, head, partial || pairs);                 // o += p v
     rows.seen = true;
   }
 
@@ -226,14 +217,17 @@ class DecodeTile {
   }
 
   template <int L>
-  STROBE_NOINLINE void score_rows(const FewRows<C>& rows, const BlockRows<C>& block,
-                                  std::int64_t head) {
+  STROBE_NOINLINE void score_rows(const FewRows<C>& rows, const FewTile<C>& tile,
+                                  const BlockRows<C>& block, std::int64_t head) {
     using Few = FewKeys<C, L>;
     const int words = scratch_.k_pitch, dims = static_cast<int>(p_.head_dim);
     const int first = block.first_chunk(), end = block.chunks_end();
     const Kept* keys[kTileK + C::kChunk];  // what is fetched again may lie behind the last
     for (int key = first; key < end; ++key) keys[key] = key_row(block, key, head);
     for (int key = end; key < end + C::kChunk; ++key) keys[key] = keys[end - 1];
+    if constexpr (C::kIntegers)
+      return integer_scores<C, L>({keys, first, end, rows.q, words, dims, &scales_, tile.s},
+                                  rows.count, rows.unit, ahead_);
     Word* const packed = scratch_.k;
     for (int column = 0; column < words; column += Few::kColumns)
       for (int g = 0; g < Few::kGroups; ++g)
@@ -257,9 +251,11 @@ class DecodeTile {
   template <int L>
   STROBE_NOINLINE void softmax(FewRows<C>& rows, const FewTile<C>& tile) {
     few_softmax<C, L>(rows, tile, scale_.score);
+    if constexpr (C::kIntegers) round_few<C, L>(tile, scales_, weight_);
   }
 
-  void values(FewRows<C>& rows, const BlockRows<C>& block, std::int64_t head, bool masked) {
+  void values(FewRows<C>& rows, const FewTile<C>& tile, const BlockRows<C>& block,
+              std::int64_t head, bool masked) {
     const Kept* row[kTileK + kAgain + 2];  // of this head; what shares a word with a key is zeros
     for (int key = block.begin; key < block.end; ++key) row[key] = value_row(block, key, head);
     if (block.begin % C::kPerWord != 0) row[block.begin - 1] = scratch_.zeros;
@@ -274,10 +270,21 @@ class DecodeTile {
     t.o_pitch = scratch_.o_pitch;
     t.head_dim_v = static_cast<int>(p_.head_dim_v);
     t.first = !rows.seen;
-    if (masked && nonfinite(t))
+    t.weight = weight_;
+    if constexpr (C::kIntegers) lose_rows(rows, tile);
+    if (!C::kIntegers && masked && nonfinite(t))
       guarded_values(rows, block.block * kTileK, t);
     else
       few_values<C>(t, rows.count, ahead_);
+  }
+
+  /// A row that sees a value whose scale is not finite gets no number.
+  void lose_rows(const FewRows<C>& rows, const FewTile<C>& tile) {
+    for (int n = 0; n < scales_.lost; ++n)
+      for (int r = 0; r < rows.count; ++r)
+        if (sees(p_, rows.of->sequence, decode_row(p_, rows.kv_head, rows.first + r), rows.keys[r],
+                 tile.block_begin + scales_.lost_key[n]))
+          weight_[r] = std::numeric_limits<Real>::quiet_NaN();
   }
 
   /// Does some value of the block hold NaN or infinity?
@@ -345,20 +352,20 @@ class DecodeTile {
   RowBounds bounds_;
   BlockRows<C> blocks_[2];
   Ahead<C> ahead_;
+  CodeScales scales_;                   // of a block and head, of integers
+  alignas(64) Real weight_[C::kLanes];  // of sums of values, of integers
 };
 
 template <class T>
 std::size_t decode_scratch_bytes(const DecodeShape& shape) {
   if (!shape.coded) return DecodeScratch<Tiling<T>>(shape, nullptr).bytes;
-  return DecodeScratch<Tiling<T, FromCodes<T>>>(shape, nullptr).bytes;
+  return std::max(DecodeScratch<Tiling<T, FromCodes<T>>>(shape, nullptr).bytes,
+                  DecodeScratch<Tiling<T, FromInt8<T>>>(shape, nullptr).bytes);
 }
 
 template <class T>
 void decode_run(const ForwardParams& p, const DecodeTask& task, std::byte* scratch) {
-  if constexpr (!std::is_same_v<T, FromCodes<T>>)
-    if (p.kv_dtype != DType::none)
-      return DecodeTile<Tiling<T, FromCodes<T>>>(p, task, scratch).run();
-  DecodeTile<Tiling<T>>(p, task, scratch).run();
+  with_kept<T>(p, [&]<class K>(K) { DecodeTile<Tiling<T, K>>(p, task, scratch).run(); });
 }
 
 template <class T>
@@ -368,8 +375,13 @@ void decode_combine(const ForwardParams& p, const DecodeTask& task, std::byte* s
 
 template <class T>
 constexpr DecodeKernel decode_kernel(const char* arithmetic) {
-  return {dtype_of<T>,    arithmetic,        &decode_scratch_bytes<T>, sizeof(RealOf<Tiling<T>>),
-          &decode_run<T>, &decode_combine<T>};
+  return {dtype_of<T>,
+          arithmetic,
+          &decode_scratch_bytes<T>,
+          sizeof(RealOf<Tiling<T>>),
+          &decode_run<T>,
+          &decode_combine<T>,
+          Tiling<T, FromInt8<T>>::kIntegers};
 }
 
 }  // namespace strobe::cpu::STROBE_ISA

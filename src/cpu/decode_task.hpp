@@ -84,6 +84,7 @@ struct DecodeKernel {
   void (*run)(const ForwardParams& p, const DecodeTask& task, std::byte* scratch);
   /// o and lse of the task's key heads, from the states of all leaves of the sequence.
   void (*combine)(const ForwardParams& p, const DecodeTask& task, std::byte* scratch);
+  bool integers = false;  ///< int8 codes with a scale a row meet 16-bit integers
 };
 
 }  // namespace strobe::cpu

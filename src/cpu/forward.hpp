@@ -52,13 +52,14 @@ class ForwardTile {
     fetch(block, 0);
     for (int buffer = 0; block != kNoBlock; buffer ^= 1) {
       beside_.fetch.finish();
+      if constexpr (C::kIntegers) scales_[buffer].adjust_v(0, kTileK);
       const KeyBlock keys = key_block(block, buffer);
       const std::int64_t next = next_seen(bounds_, task_.first_row, rows, block + 1);
       bool fetching = false;
       for (int i = 0; i < tiles; ++i) {
         plan_runs<C>(p_, task_, scratch_.rows[i], block * kTileK, runs_[current_]);
         if (runs_[current_].count == 0) continue;
-        scores(i, block, keys);                  // s = q kT; p = exp2(s - max) of the tile before
+        scores(i, block, buffer, keys);          // s = q kT; p = exp2(s - max) of the tile before
         finish_pending();                        // o += p v of the tile before
         if (!fetching) fetch(next, buffer ^ 1);  // only now is that buffer free
         fetching = true;
@@ -122,7 +123,8 @@ class ForwardTile {
     beside_.fetch.start(
         block * kTileK, begin, end,
         {k_in_place(end) ? nullptr : scratch_.k + buffer * scratch_.k_size, scratch_.k_pitch,
-         v_in_place(end) ? nullptr : scratch_.v + buffer * scratch_.v_size, scratch_.v_pitch});
+         v_in_place(end) ? nullptr : scratch_.v + buffer * scratch_.v_size, scratch_.v_pitch,
+         &scales_[buffer]});
   }
 
   KeyBlock<C> key_block(std::int64_t block, int buffer) const {
@@ -141,13 +143,14 @@ class ForwardTile {
   }
 
   Word* q_tile(int i) { return scratch_.q + static_cast<std::size_t>(i) * scratch_.q_size; }
+  Real* q_units(int i) { return C::kIntegers ? scratch_.units + i * C::kTileQ : nullptr; }
   Real* s_tile() { return scratch_.s + current_ * kTileK * C::kTileQ; }
 
-  void scores(int i, std::int64_t block, const KeyBlock<C>& keys) {
+  void scores(int i, std::int64_t block, int buffer, const KeyBlock<C>& keys) {
     const TileRows& rows = scratch_.rows[i];
     if (tiles_[i].leaf_index < 0) {
       load_q<C>(q_tile(i), q_row(rows.first_row), p_.q_strides.row, rows.count,
-                static_cast<int>(p_.head_dim), scale_.q);
+                static_cast<int>(p_.head_dim), scale_.q, q_units(i));
       touch_next_q(i + 1);
     }
     if (pending_tile_ >= 0 && pending_next_ == kNoBlock) touch_o(pending_tile_);
@@ -161,8 +164,9 @@ class ForwardTile {
     }
     masked_[current_] |= blocks;
     if (masked_[current_]) set_limits<C>(rows, block * kTileK, limits_[current_]);
-    const ScoreTile<C> tile{keys.k,   keys.k_pitch, q_tile(i),         scratch_.words,
-                            s_tile(), block_max_,   &limits_[current_]};
+    const ScoreTile<C> tile{keys.k,    keys.k_pitch, q_tile(i),          scratch_.words,
+                            s_tile(),  block_max_,   &limits_[current_], &scales_[buffer],
+                            q_units(i)};
     constexpr int kSteps = SoftmaxChunk<C>::kSteps;
     if (scratch_.words == 4 * kSteps)
       score_tile<C, 4>(tile, runs_[current_], beside_);
@@ -185,7 +189,8 @@ class ForwardTile {
     tile.leaf_index = leaf;
     update_max<C>(tile.leaf, block_max_, scale_.score, scratch_.dims, first);
     pending_ = {keys.v,      keys.v_pitch,  reinterpret_cast<const Word*>(s_tile()),
-                tile.leaf.o, scratch_.dims, first};
+                tile.leaf.o, scratch_.dims, first,
+                weight_};
     pending_tile_ = i;
     pending_block_ = block;
     pending_buffer_ = buffer;
@@ -201,10 +206,11 @@ class ForwardTile {
     beside_.softmax.finish();
     const int last = current_ ^ 1;  // the buffer of the pending tile
     const int i = pending_tile_;
+    if constexpr (C::kIntegers) round_p(i, last);
     if (draws_.threshold > 0)
       drop<C>(draws_, scratch_.rows[i].first_row, pending_block_ * kTileK, runs_[last],
               const_cast<Word*>(pending_.p));
-    if (masked_[last] && suspicious())
+    if (!C::kIntegers && masked_[last] && suspicious())
       guarded_values(i, last);
     else
       value_tile<C>(pending_, runs_[last]);
@@ -214,11 +220,30 @@ class ForwardTile {
 
   void guarded_values(int i, int last) {
     std::uint64_t pairs[kTileK];
-    if (p_.masks_pairs())
-      for (int key = 0; key < kTileK; ++key)
-        pairs[key] = pair_bits(p_, task_, scratch_.rows[i], pending_block_ * kTileK + key);
-    value_tile_guarded<C>(pending_, runs_[last],
-                          {limits_[last], p_.masks_pairs() ? pairs : nullptr});
+    value_tile_guarded<C>(pending_, runs_[last], seen_pairs(i, last, pairs));
+  }
+  /// What the rows of the pending tile see.
+  Seen seen_pairs(int i, int last, std::uint64_t* pairs) const {
+    if (!p_.masks_pairs()) return {limits_[last], nullptr};
+    for (int key = 0; key < kTileK; ++key)
+      pairs[key] = pair_bits(p_, task_, scratch_.rows[i], pending_block_ * kTileK + key);
+    return {limits_[last], pairs};
+  }
+
+  /// p as integers. A row that sees a value whose scale is not finite gets no number.
+  void round_p(int i, int last) {
+    const CodeScales& scales = scales_[pending_buffer_];
+    Real* const s = scratch_.s + last * kTileK * C::kTileQ;
+    round_probabilities<C>(s, runs_[last], scales, weight_);
+    if (scales.lost == 0) return;
+    std::uint64_t pairs[kTileK];
+    if (!masked_[last]) set_limits<C>(scratch_.rows[i], pending_block_ * kTileK, limits_[last]);
+    const Seen seen = seen_pairs(i, last, pairs);
+    const auto none = C::Isa::set(std::numeric_limits<Real>::quiet_NaN());
+    for (int n = 0; n < scales.lost; ++n)
+      for (int lane = 0; lane < C::kTileQ; lane += C::kLanes)
+        C::Isa::store(weight_ + lane, C::Isa::select(visible<C>(seen, lane, scales.lost_key[n]),
+                                                     none, C::Isa::load(weight_ + lane)));
   }
 
   /// Is some value of the pending tile's block not finite? Looked up once a block, by the first
@@ -322,6 +347,8 @@ class ForwardTile {
 
   // Two score tiles alternate: the one being filled, `current_`, and the pending one.
   alignas(64) Real block_max_[C::kTileQ];
+  alignas(64) Real weight_[C::kTileQ];  // of the pending tile, of integers
+  CodeScales scales_[2] = {};           // of the two key blocks, of integers
   Limits limits_[2];
   Runs runs_[2];
   bool masked_[2] = {};
@@ -338,21 +365,24 @@ class ForwardTile {
 
 template <class T>
 std::size_t forward_scratch_bytes(std::int64_t head_dim, std::int64_t head_dim_v, int tiles) {
-  return Scratch<Tiling<T, FromCodes<T>>>(head_dim, head_dim_v, tiles, nullptr).bytes;
+  return std::max(Scratch<Tiling<T, FromCodes<T>>>(head_dim, head_dim_v, tiles, nullptr).bytes,
+                  Scratch<Tiling<T, FromInt8<T>>>(head_dim, head_dim_v, tiles, nullptr).bytes);
 }
 
 template <class T>
 void forward_run(const ForwardParams& p, const ForwardTask& task, int tiles, std::byte* scratch) {
-  if constexpr (!std::is_same_v<T, FromCodes<T>>)
-    if (p.kv_dtype != DType::none)
-      return ForwardTile<Tiling<T, FromCodes<T>>>(p, task, tiles, scratch).run();
-  ForwardTile<Tiling<T>>(p, task, tiles, scratch).run();
+  with_kept<T>(p, [&]<class K>(K) { ForwardTile<Tiling<T, K>>(p, task, tiles, scratch).run(); });
 }
 
 template <class T>
 constexpr ForwardKernel forward_kernel(const char* arithmetic) {
-  return {dtype_of<T>,    arithmetic, Tiling<T>::kTileQ, kTileK, &forward_scratch_bytes<T>,
-          &forward_run<T>};
+  return {dtype_of<T>,
+          arithmetic,
+          Tiling<T>::kTileQ,
+          kTileK,
+          &forward_scratch_bytes<T>,
+          &forward_run<T>,
+          Tiling<T, FromInt8<T>>::kIntegers};
 }
 
 }  // namespace strobe::cpu::STROBE_ISA

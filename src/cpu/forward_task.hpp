@@ -69,6 +69,7 @@ struct ForwardKernel {
   std::size_t (*scratch_bytes)(std::int64_t head_dim, std::int64_t head_dim_v, int tiles);
   /// `scratch` is aligned to 64 bytes; `tiles` is what scratch_bytes was asked for.
   void (*run)(const ForwardParams& p, const ForwardTask& task, int tiles, std::byte* scratch);
+  bool integers = false;  ///< int8 codes with a scale a row meet 16-bit integers
 };
 
 }  // namespace strobe::cpu

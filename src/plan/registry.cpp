@@ -48,6 +48,13 @@ std::string KernelRow::name() const {
          strobe::name_of(dtype());
 }
 
+const char* KernelRow::codes(const Problem& problem) const {
+  const bool integers = forward != nullptr ? forward->integers : decode->integers;
+  if (integers && problem.kv_dtype == DType::i8 && problem.kv_scales != KvScales::group)
+    return "met as they are by dot products of 16-bit integers";
+  return "become numbers, a block at a time, once for all queries of a task";
+}
+
 std::string KernelRow::refuses(const Problem& problem, Op op, cpu::Isa allowed) const {
   if (problem.dtype != dtype())
     return std::string("takes ") + strobe::name_of(dtype()) + ", the problem is " +

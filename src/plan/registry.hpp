@@ -23,6 +23,8 @@ struct KernelRow {
   const char* arithmetic() const {
     return forward != nullptr ? forward->arithmetic : decode->arithmetic;
   }
+  /// How it reads a quantised cache.
+  const char* codes(const Problem& problem) const;
   /// "cpu:avx512 forward f32"
   std::string name() const;
   /// Why this kernel does not take the problem when `allowed` is the best instruction set that may

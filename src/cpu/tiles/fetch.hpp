@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "cpu/tiles/integers.hpp"
 #include "cpu/tiles/key_source.hpp"
 #include "cpu/tiles/tiling.hpp"
 #include "cpu/tiles/unpack.hpp"
@@ -56,6 +57,7 @@ STROBE_INLINE void interleave_rows(WordOf<C>* to, const KeptOf<C>* a, const Kept
 
 template <class C>
 class Fetch {
+  using Element = typename C::Element;
   using Kept = KeptOf<C>;
   using Word = WordOf<C>;
 
@@ -66,12 +68,13 @@ class Fetch {
     int k_pitch = 0;
     Word* v = nullptr;
     int v_pitch = 0;
+    CodeScales* scales = nullptr;  // of integers
   };
 
   /// `numbers`: two rows that codes become.
   void open(const KeySource& source, std::int64_t head_dim, std::int64_t head_dim_v,
             Kept* numbers) {
-    const DType kept = source.coded() ? source.codes : dtype_of<Kept>;
+    const DType kept = source.coded() ? source.codes : dtype_of<Element>;
     source_ = source;
     head_dim_ = static_cast<int>(head_dim);
     head_dim_v_ = static_cast<int>(head_dim_v);
@@ -110,10 +113,14 @@ class Fetch {
       if (to_.k != nullptr)
         for (int r = row_; r < row_ + 2; ++r)
           copy_row<C>(to_.k + r * to_.k_pitch, k_numbers(r), r < end_ ? head_dim_ : 0, to_.k_pitch);
+      if constexpr (C::kIntegers)
+        for (int r = row_; r < row_ + 2; ++r) to_.scales->k[r] = r < end_ ? *k_row(r).scales : 0.0f;
     } else {
       const int ahead = row_ahead(to_.v != nullptr);
       touch(v_row(ahead), v_row(ahead + 1), v_bytes_);
       if (to_.v != nullptr) copy_values();
+      if constexpr (C::kIntegers)
+        for (int r = row_; r < row_ + 2; ++r) to_.scales->v[r] = r < end_ ? *v_row(r).scales : 0.0f;
     }
     row_ += 2;
     if (row_ >= stop_ && !values_) {
@@ -146,11 +153,15 @@ class Fetch {
   }
   STROBE_INLINE const Kept* numbers(int row, const KeptRow& from, std::int64_t group,
                                     int dims) const {
-    if (!source_.coded()) return reinterpret_cast<const Kept*>(from.data);
-    Kept* const to =
-        numbers_ + row % 2 * unpacked(head_dim_ > head_dim_v_ ? head_dim_ : head_dim_v_);
-    if (row < end_) unpack_row(to, source_.codes, from, group, dims);
-    return to;
+    if constexpr (C::kIntegers) {
+      return reinterpret_cast<const Kept*>(from.data);
+    } else {
+      if (!source_.coded()) return reinterpret_cast<const Kept*>(from.data);
+      Kept* const to =
+          numbers_ + row % 2 * unpacked(head_dim_ > head_dim_v_ ? head_dim_ : head_dim_v_);
+      if (row < end_) unpack_row(to, source_.codes, from, group, dims);
+      return to;
+    }
   }
   STROBE_INLINE int row_ahead(bool copied) const { return row_ + (copied ? kAhead : 0); }
 

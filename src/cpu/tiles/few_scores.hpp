@@ -4,6 +4,7 @@
 #pragma once
 
 #include "cpu/tiles/fetch.hpp"
+#include "cpu/tiles/few_rows.hpp"
 #include "cpu/tiles/tiling.hpp"
 
 namespace strobe::cpu::STROBE_ISA {
@@ -13,7 +14,7 @@ namespace strobe::cpu::STROBE_ISA {
 /// instruction set can, four keys' words are broadcast at once: a quarter of the loads.
 template <class C, int L>
 struct FewKeys {
-  static constexpr bool kWhole = C::Isa::kPacks && 4 * L == C::kLanes;
+  static constexpr bool kWhole = whole_vectors<C>(L);
   static constexpr int kKeys = kWhole ? 4 : 1;  // of a vector
   using Vector = std::conditional_t<kWhole, typename C::Isa, typename C::Isa::template Few<L>>;
   static constexpr int kGroups = C::kChunk / kKeys;  // vectors of scores of sixteen keys

@@ -43,7 +43,7 @@ struct DecodeScratch {
     take(memory, zeros, static_cast<std::size_t>(n.head_dim_v));
     k_numbers = unpacked(n.head_dim);
     v_numbers = unpacked(n.head_dim_v);
-    const std::int64_t keys = n.coded ? kTileK : 0;
+    const std::int64_t keys = n.coded && !C::kIntegers ? kTileK : 0;
     take(memory, numbers, static_cast<std::size_t>(keys * (k_numbers + v_numbers)));
   }
 

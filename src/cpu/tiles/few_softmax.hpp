@@ -2,46 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "cpu/decode_task.hpp"
+#include "cpu/tiles/few_rows.hpp"
 #include "cpu/tiles/rules.hpp"
 #include "cpu/tiles/state.hpp"
 #include "cpu/tiles/tiling.hpp"
 
 namespace strobe::cpu::STROBE_ISA {
-
-/// Up to kLanes rows of one key head of one sequence and their state over the open leaf. Numbers of
-/// a row that are held against score vectors are repeated for every key of the vector.
-template <class C>
-struct FewRows {
-  using Real = RealOf<C>;
-  const DecodeMember* of = nullptr;  // whose rows they are
-  std::int64_t kv_head = 0;
-  std::int64_t first = 0;  // row of the key head
-  int count = 0;
-  int lanes = 0;      // count, rounded up to what Few takes
-  bool seen = false;  // some key of the open leaf
-  Keys keys[C::kLanes];
-  RowBounds bounds;
-  WordOf<C>* q = nullptr;               // [words][lanes]
-  Real* o = nullptr;                    // [lanes][o_pitch]
-  alignas(64) Real row_max[C::kLanes];  // repeated
-  alignas(64) Real row_sum[C::kLanes];
-};
-
-/// Scores of the keys of one block.
-template <class C>
-struct FewTile {
-  std::int64_t block_begin = 0;
-  int begin = 0, end = 0;               // keys that some row sees
-  int first_chunk = 0, chunks_end = 0;  // the same, rounded to kChunk: what s holds
-  RealOf<C>* s = nullptr;               // [key][lanes]
-};
-
-/// a[lane] for lanes up to `lanes`, repeated over the vector.
-template <class C>
-STROBE_INLINE void repeat(RealOf<C>* a, int lanes) {
-  for (int i = lanes; i < C::kLanes; ++i) a[i] = a[i - lanes];
-}
 
 /// Masks the keys of the rounded range that nobody sees, and where `partial` those outside of the
 /// intervals of single rows.
@@ -156,6 +122,17 @@ struct FewRules {
   }
 };
 
+/// The largest over the keys of a vector, of each row.
+template <class C>
+STROBE_INLINE VecOf<C> most_of_rows(VecOf<C> most, int lanes) {
+  alignas(64) RealOf<C> all[C::kLanes];
+  C::Isa::store(all, most);
+  for (int lane = lanes; lane < C::kLanes; ++lane)
+    if (all[lane] > all[lane % lanes]) all[lane % lanes] = all[lane];
+  repeat<C>(all, lanes);
+  return C::Isa::load(all);
+}
+
 /// As update_max, for few rows. `o_pitch` numbers from row to row.
 template <class C>
 STROBE_NOINLINE void update_few(FewRows<C>& rows, const FewTile<C>& t, RealOf<C> scale,
@@ -165,12 +142,8 @@ STROBE_NOINLINE void update_few(FewRows<C>& rows, const FewTile<C>& t, RealOf<C>
   Vec most = C::Isa::set(C::kMasked);
   for (int i = t.first_chunk * lanes; i < t.chunks_end * lanes; i += C::kLanes)
     most = C::Isa::max(most, C::Isa::load(t.s + i));
-  alignas(64) RealOf<C> block_max[C::kLanes], factor[C::kLanes];
-  C::Isa::store(block_max, most);
-  for (int lane = lanes; lane < C::kLanes; ++lane)
-    if (block_max[lane] > block_max[lane % lanes]) block_max[lane % lanes] = block_max[lane];
-  repeat<C>(block_max, lanes);
-  most = C::Isa::load(block_max);
+  most = most_of_rows<C>(most, lanes);
+  alignas(64) RealOf<C> factor[C::kLanes];
   if (!rows.seen) {
     C::Isa::store(rows.row_max, C::Isa::max(C::Isa::set(C::kUnseen), most));
     C::Isa::store(rows.row_sum, C::Isa::zero());
@@ -186,6 +159,18 @@ STROBE_NOINLINE void update_few(FewRows<C>& rows, const FewTile<C>& t, RealOf<C>
       RealOf<C>* const at = rows.o + r * o_pitch + dim;
       C::Isa::store(at, C::Isa::mul(C::Isa::set(factor[r]), C::Isa::load(at)));
     }
+}
+
+/// Two keys a word, in place: pack(even, odd).
+template <class C, int L, class Pack>
+STROBE_INLINE void pair_keys(const FewTile<C>& t, const Pack& pack) {
+  auto* const words = reinterpret_cast<WordOf<C>*>(t.s);
+  for (int i = t.first_chunk * L; i < t.chunks_end * L; i += 2 * C::kLanes) {
+    VecOf<C> even, odd;
+    C::Isa::template split_keys<L>(C::Isa::load(t.s + i), C::Isa::load(t.s + i + C::kLanes), even,
+                                   odd);
+    C::Isa::store(words + i / 2, pack(even, odd));
+  }
 }
 
 /// p = exp2(s - row_max) in place, and the row sums: kChunk keys from zero, then added, as
@@ -217,15 +202,27 @@ STROBE_INLINE void few_softmax(FewRows<C>& rows, const FewTile<C>& t, RealOf<C> 
     total = Few::add(total, sum);
   }
   Few::store(rows.row_sum, total);
-  if constexpr (C::kDot) {  // two keys a word, in place
-    auto* const words = reinterpret_cast<WordOf<C>*>(t.s);
-    for (int i = t.first_chunk * L; i < t.chunks_end * L; i += 2 * C::kLanes) {
-      Vec even, odd;
-      C::Isa::template split_keys<L>(C::Isa::load(t.s + i), C::Isa::load(t.s + i + C::kLanes), even,
-                                     odd);
-      C::Isa::store(words + i / 2, C::Isa::pack_pairs(even, odd));
-    }
+  if constexpr (C::kDot && !C::kIntegers)
+    pair_keys<C, L>(t, [](Vec even, Vec odd) { return C::Isa::pack_pairs(even, odd); });
+}
+
+/// As round_probabilities, for few rows.
+template <class C, int L>
+STROBE_INLINE void round_few(const FewTile<C>& t, const CodeScales& scales, RealOf<C>* weight) {
+  using Vec = VecOf<C>;
+  Vec most = C::Isa::zero();
+  for (int key = t.first_chunk; key < t.chunks_end; key += C::kLanes / L) {
+    RealOf<C>* const at = t.s + key * L;
+    const Vec p = C::Isa::mul(C::Isa::load(at), C::Isa::template spread<L>(scales.v + key));
+    most = C::Isa::max(most, C::Isa::magnitude(p));
+    C::Isa::store(at, p);
   }
+  const ProbabilityUnit<C> unit = probability_unit<C>(most_of_rows<C>(most, L));
+  C::Isa::store(weight, unit.weight);
+  pair_keys<C, L>(t, [&](Vec even, Vec odd) {
+    return C::Isa::pack_integers(C::Isa::times_power(even, unit.up),
+                                 C::Isa::times_power(odd, unit.up));
+  });
 }
 
 }  // namespace strobe::cpu::STROBE_ISA

@@ -22,8 +22,49 @@ struct FewValues {
   RealOf<C>* o = nullptr;  // [row][o_pitch]
   int o_pitch = 0;
   int head_dim_v = 0;
-  bool first = false;  // o is stored, not added to
+  bool first = false;                 // o is stored, not added to
+  const RealOf<C>* weight = nullptr;  // [row], of integers
 };
+
+/// kVectors vectors of the values of a word of keys, from dimension `dim` on: of pairs of keys in
+/// another order, which undo_pairs undoes. `count` dimensions are left.
+template <class C, int kVectors>
+STROBE_INLINE void few_value_words(VecOf<C> (&value)[kVectors], const KeptOf<C>* const* v, int dim,
+                                   int count) {
+  constexpr int kElements = C::kLanes * C::kPerWord;
+  const auto* const a = v[0] + dim;
+  if constexpr (C::kDot && kVectors == 1) {  // half of an interleaved pair
+    VecOf<C> other;
+    C::Isa::interleave(load<C>(a, count), load<C>(v[1] + dim, count), value[0], other);
+  } else if constexpr (C::kDot) {
+    STROBE_UNROLL(4)
+    for (int i = 0; i < kVectors; i += 2)
+      C::Isa::pair_rows(a + i / 2 * kElements, v[1] + dim + i / 2 * kElements, value[i],
+                        value[i + 1]);
+  } else {
+    STROBE_UNROLL(8)
+    for (int i = 0; i < kVectors; ++i)
+      value[i] = load<C>(a + i * kElements, kVectors == 1 ? count : kElements);
+  }
+}
+
+/// Sums of a row over a block enter its o, in the order of the dimensions.
+template <class C, int kVectors>
+STROBE_INLINE void few_sums_to_o(VecOf<C> (&sum)[kVectors], RealOf<C>* o, bool first,
+                                 const RealOf<C>* weight) {
+  if constexpr (C::kDot && kVectors > 1) {
+    STROBE_UNROLL(4)
+    for (int i = 0; i < kVectors; i += 2)
+      C::Isa::template undo_pairs<KeptOf<C>>(sum[i], sum[i + 1]);
+  }
+  STROBE_UNROLL(8)
+  for (int i = 0; i < kVectors; ++i) {
+    if constexpr (C::kIntegers)
+      sum[i] = C::Isa::mul(C::Isa::from_integers(sum[i]), C::Isa::set(*weight));
+    RealOf<C>* const at = o + i * C::kLanes;
+    C::Isa::store(at, first ? sum[i] : C::Isa::add(C::Isa::load(at), sum[i]));
+  }
+}
 
 /// The products of kVectors vectors of dimensions from `dim` on, for kRows rows from `row` on.
 /// Sums run over the keys in their order, from zero, as in value_product: the bits are the same.
@@ -33,7 +74,6 @@ STROBE_INLINE void few_value_product(const FewValues<C>& t, int row, int dim, in
                                      typename Ahead<C>::Cursor& later) {
   using Vec = VecOf<C>;
   constexpr int kStep = C::kPerWord;  // keys of a word
-  constexpr int kElements = C::kLanes * C::kPerWord;
   // Vectors of o whose values share a cache line.
   constexpr int kLine = 64 / int{sizeof(KeptOf<C>)} / C::kLanes;
   Vec acc[kRows][kVectors];
@@ -45,7 +85,7 @@ STROBE_INLINE void few_value_product(const FewValues<C>& t, int row, int dim, in
   const WordOf<C>* p = t.p + t.begin / kStep * t.p_pitch + row;
   for (int key = t.begin / kStep * kStep; key < t.end; key += kStep, p += t.p_pitch) {
     STROBE_UNROLL(8)
-    for (int i = 0; i < kStep * kVectors; i += 2 * kLine) later.step();
+    for (int i = 0; i < kStep * kVectors; i += kLine * (C::kIntegers ? 1 : 2)) later.step();
     STROBE_UNROLL(2)
     for (int k = 0; k < kStep; ++k) {
       STROBE_UNROLL(8)
@@ -53,23 +93,7 @@ STROBE_INLINE void few_value_product(const FewValues<C>& t, int row, int dim, in
         Simd::prefetch_far(t.v[key + k + kAgain] + dim + i * C::kLanes);
     }
     Vec value[kVectors];
-    const auto* const a = t.v[key] + dim;
-    if constexpr (C::kDot) {
-      const auto* const b = t.v[key + 1] + dim;
-      if constexpr (kVectors == 1) {  // half of an interleaved pair
-        Vec other;
-        C::Isa::interleave(load<C>(a, count), load<C>(b, count), value[0], other);
-      } else {
-        STROBE_UNROLL(4)
-        for (int i = 0; i < kVectors; i += 2)
-          C::Isa::interleave(load<C>(a + i / 2 * kElements, kElements),
-                             load<C>(b + i / 2 * kElements, kElements), value[i], value[i + 1]);
-      }
-    } else {
-      STROBE_UNROLL(8)
-      for (int i = 0; i < kVectors; ++i)
-        value[i] = load<C>(a + i * kElements, kVectors == 1 ? count : kElements);
-    }
+    few_value_words<C, kVectors>(value, t.v + key, dim, count);
     STROBE_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
       const Vec prob = C::Isa::broadcast(p + r);
@@ -78,13 +102,9 @@ STROBE_INLINE void few_value_product(const FewValues<C>& t, int row, int dim, in
     }
   }
   STROBE_UNROLL(8)
-  for (int r = 0; r < kRows; ++r) {
-    STROBE_UNROLL(8)
-    for (int i = 0; i < kVectors; ++i) {
-      RealOf<C>* const at = t.o + (row + r) * t.o_pitch + dim + i * C::kLanes;
-      C::Isa::store(at, t.first ? acc[r][i] : C::Isa::add(C::Isa::load(at), acc[r][i]));
-    }
-  }
+  for (int r = 0; r < kRows; ++r)
+    few_sums_to_o<C, kVectors>(acc[r], t.o + (row + r) * t.o_pitch + dim, t.first,
+                               C::kIntegers ? t.weight + row + r : nullptr);
 }
 
 /// Dimensions from `dim` on, kVectors vectors at a time, then fewer.

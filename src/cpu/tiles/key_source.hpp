@@ -90,4 +90,15 @@ STROBE_INLINE KeySource key_source(const ForwardParams& p, const Sequence& n,
   return source;
 }
 
+/// Calls f(K{}) with the type of which the products see the keys and values of a call.
+template <class T, class F>
+STROBE_INLINE void with_kept(const ForwardParams& p, const F& f) {
+  if constexpr (!std::is_same_v<FromInt8<T>, FromCodes<T>>)
+    if (p.kv_dtype == DType::i8 && p.k_scales.group == 0 && p.v_scales.group == 0)
+      return f(FromInt8<T>{});
+  if constexpr (!std::is_same_v<FromCodes<T>, T>)
+    if (p.kv_dtype != DType::none) return f(FromCodes<T>{});
+  f(T{});
+}
+
 }  // namespace strobe::cpu::STROBE_ISA

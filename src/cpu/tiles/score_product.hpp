@@ -12,7 +12,9 @@ namespace strobe::cpu::STROBE_ISA {
 /// acc + b * q over the element pair or element that a word holds.
 template <class C>
 STROBE_INLINE VecOf<C> multiply_add(VecOf<C> b, VecOf<C> q, VecOf<C> acc) {
-  if constexpr (C::kDot)
+  if constexpr (C::kIntegers)
+    return C::Isa::dot_integers(b, q, acc);
+  else if constexpr (C::kDot)
     return C::Isa::dot(b, q, acc);
   else
     return C::Isa::fma(b, q, acc);
@@ -45,6 +47,8 @@ struct ScoreTile {
   RealOf<C>* s = nullptr;        // [tile_k][tile_q]
   RealOf<C>* row_max = nullptr;  // [tile_q], of this block
   const Limits* limits = nullptr;
+  const CodeScales* scales = nullptr;  // of integers, as
+  const RealOf<C>* units = nullptr;    // [tile_q], of q
 };
 
 /// One column of kKeys x kCount vectors of scores.
@@ -103,6 +107,9 @@ STROBE_INLINE void score_product(const ScoreTile<C>& t, int key, int group,
   for (int r = 0; r < kKeys; ++r) {
     STROBE_UNROLL(4)
     for (int g = 0; g < kCount; ++g) {
+      if constexpr (C::kIntegers)
+        acc[r][g] = scores_of_sums<C>(acc[r][g], C::Isa::set(t.scales->k[key + r]),
+                                      C::Isa::load(t.units + (group + g) * C::kLanes));
       if constexpr (kMaskedTile)
         acc[r][g] = C::Isa::select(visible<C>(*t.limits, (group + g) * C::kLanes, key + r),
                                    acc[r][g], C::Isa::set(C::kMasked));

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
+
 #include "cpu/tiles/state.hpp"
 #include "cpu/tiles/tiling.hpp"
 #include "cpu/tiles/unpack.hpp"
@@ -11,16 +13,15 @@ namespace strobe::cpu::STROBE_ISA {
 /// One worker's memory. Query tiles stay for the whole task; keys pass in blocks.
 ///   q      [tiles][words][tile_q]    o [2][tiles][dims][tile_q]: the open leaf, closed leaves
 ///   s      [2][tile_k][tile_q]       k, v [2][tile_k][pitch]: this block and the next
-///   numbers  two rows of what codes stand for
+///   numbers  two rows of what codes stand for      units [tiles][tile_q], of q as integers
 template <class C>
 struct Scratch {
   using Word = WordOf<C>;
   using Real = RealOf<C>;
   int words, dims, k_pitch, v_pitch;
-  std::size_t q_size, o_size, k_size, v_size,
-      numbers_size;  // words of one of each, numbers of a row
+  std::size_t q_size, o_size, k_size, v_size;  // words of one of each
   Word* q = nullptr;
-  Real *o = nullptr, *s = nullptr, *sums = nullptr;
+  Real *o = nullptr, *s = nullptr, *sums = nullptr, *units = nullptr;
   Word *k = nullptr, *v = nullptr;
   KeptOf<C>* numbers = nullptr;
   TileRows* rows = nullptr;
@@ -43,9 +44,10 @@ struct Scratch {
     take(memory, v, 2 * v_size);
     take(memory, sums, 4 * n * C::kTileQ);
     take(memory, rows, n);
-    numbers_size =
-        static_cast<std::size_t>(unpacked(head_dim > head_dim_v ? head_dim : head_dim_v));
-    take(memory, numbers, 2 * numbers_size);
+    if constexpr (C::kIntegers)
+      take(memory, units, n * C::kTileQ);
+    else
+      take(memory, numbers, 2 * static_cast<std::size_t>(unpacked(std::max(head_dim, head_dim_v))));
   }
 
  private:

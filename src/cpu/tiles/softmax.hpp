@@ -27,7 +27,12 @@ struct SoftmaxChunk {
       const Vec a = C::Isa::exp2_coarse(exponent(s), c);
       const Vec b = C::Isa::exp2_coarse(exponent(s + C::kTileQ), c);
       row_sum = C::Isa::add(row_sum, C::Isa::add(a, b));
-      C::Isa::store(p, C::Isa::pack_pairs(a, b));
+      if constexpr (C::kIntegers) {  // rounded when the largest is known
+        C::Isa::store(s, a);
+        C::Isa::store(s + C::kTileQ, b);
+      } else {
+        C::Isa::store(p, C::Isa::pack_pairs(a, b));
+      }
       s += 2 * C::kTileQ;
       p += C::kTileQ;
     } else {

@@ -4,6 +4,7 @@
 
 #include <limits>
 
+#include "cpu/tiles/integers.hpp"
 #include "cpu/tiles/tiling.hpp"
 
 namespace strobe::cpu::STROBE_ISA {
@@ -40,19 +41,30 @@ STROBE_INLINE ScaleSplit<C> split_scale(double softmax_scale) {
           power > 0 ? static_cast<Real>(size / power) : Real(1)};
 }
 
-/// q of one tile, transposed: [words][tile_q], lanes without a row are 0.
+/// q of one tile, transposed: [words][tile_q], lanes without a row are 0. `units` [tile_q] is
+/// written for integers.
 template <class C>
 STROBE_NOINLINE void load_q(WordOf<C>* to, const typename C::Element* from, std::int64_t stride,
-                            int rows, int head_dim, RealOf<C> factor) {
+                            int rows, int head_dim, RealOf<C> factor, RealOf<C>* units) {
   constexpr int kStep = C::kLanes * C::kPerWord;  // elements of a vector
   VecOf<C> r[C::kLanes];
-  for (int lane = 0; lane < C::kTileQ; lane += C::kLanes)
+  RealOf<C> exponent[C::kLanes] = {};
+  for (int lane = 0; lane < C::kTileQ; lane += C::kLanes) {
+    if constexpr (C::kIntegers)
+      for (int i = 0; i < C::kLanes; ++i) {
+        QueryUnit unit;
+        if (lane + i < rows) unit = query_unit(from + (lane + i) * stride, head_dim, factor);
+        units[lane + i] = unit.unit;
+        exponent[i] = unit.exponent;
+      }
     for (int dim = 0; dim < head_dim; dim += kStep) {
       STROBE_UNROLL(16)
       for (int i = 0; i < C::kLanes; ++i) {
         const int left = lane + i < rows ? head_dim - dim : 0;
         const typename C::Element* row = from + (lane + i) * stride + dim;
-        if constexpr (C::kDot) {
+        if constexpr (C::kIntegers) {
+          r[i] = C::Isa::integer_pairs(C::Isa::load_pairs(row, left), C::Isa::set(exponent[i]));
+        } else if constexpr (C::kDot) {
           r[i] = C::Isa::load_pairs(row, left);
           if (factor != 1) r[i] = C::Isa::scale_pairs(r[i], factor);
         } else {
@@ -64,6 +76,7 @@ STROBE_NOINLINE void load_q(WordOf<C>* to, const typename C::Element* from, std:
       for (int i = 0; i < C::kLanes; ++i)
         C::Isa::store(to + (dim / C::kPerWord + i) * C::kTileQ + lane, r[i]);
     }
+  }
 }
 
 /// A maximum after another block, and what sums and outputs before it are multiplied by.

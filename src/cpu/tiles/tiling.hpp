@@ -33,6 +33,8 @@ struct Tiling {
   using Word = typename Isa::Word;
   static constexpr bool kDot = Isa::kHasDot && std::is_same_v<T, bfloat16>;
   static constexpr int kPerWord = kDot ? 2 : 1;
+  /// Codes as they lie meet q and p of 16 bits: see cpu/tiles/integers.hpp.
+  static constexpr bool kIntegers = kDot && std::is_same_v<K, std::int8_t>;
   static constexpr int kLanes = Isa::kLanes;
   static constexpr int kGroups = Isa::kGroups;
   static constexpr int kTileQ = kLanes * kGroups;
@@ -61,6 +63,11 @@ struct Tiling {
 /// What codes become for queries of T: a number of a large scale may exceed f16.
 template <class T>
 using FromCodes = std::conditional_t<std::is_same_v<T, float16>, float, T>;
+
+/// Of what type the products see keys and values that are codes of T's queries, for int8 with a
+/// scale a row: where an instruction set has dot products of 16-bit integers, the codes.
+template <class T>
+using FromInt8 = std::conditional_t<Tiling<T, std::int8_t>::kIntegers, std::int8_t, FromCodes<T>>;
 
 template <class C>
 using VecOf = typename C::Isa::Vec;

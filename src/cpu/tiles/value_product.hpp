@@ -13,11 +13,19 @@ template <class C>
 struct ValueTile {
   const WordOf<C>* v = nullptr;
   std::int64_t v_pitch = 0;
-  const WordOf<C>* p = nullptr;  // [tile_k / per_word][tile_q]
-  RealOf<C>* o = nullptr;        // [dims][tile_q]
-  int dims = 0;                  // a multiple of kRows
-  bool first = false;            // the tile's first block of a leaf: o is stored, not added to
+  const WordOf<C>* p = nullptr;       // [tile_k / per_word][tile_q]
+  RealOf<C>* o = nullptr;             // [dims][tile_q]
+  int dims = 0;                       // a multiple of kRows
+  bool first = false;                 // the tile's first block of a leaf: o is stored, not added to
+  const RealOf<C>* weight = nullptr;  // [tile_q], of integers
 };
+
+/// The sums over a block enter o.
+template <class C>
+STROBE_INLINE void add_to_o(RealOf<C>* at, VecOf<C> sum, bool first, const RealOf<C>* weight) {
+  if constexpr (C::kIntegers) sum = C::Isa::mul(C::Isa::from_integers(sum), C::Isa::load(weight));
+  C::Isa::store(at, first ? sum : C::Isa::add(C::Isa::load(at), sum));
+}
 
 /// Keys [begin, end) for lane groups [kFirst, kFirst + kCount).
 template <class C, int kFirst, int kCount>
@@ -75,8 +83,8 @@ STROBE_INLINE void value_product(const ValueTile<C>& t, const Runs& runs, int di
   for (int r = 0; r < C::kRows; ++r) {
     STROBE_UNROLL(4)
     for (int g = 0; g < C::kGroups; ++g) {
-      RealOf<C>* at = o + r * C::kTileQ + g * C::kLanes;
-      C::Isa::store(at, t.first ? acc[r][g] : C::Isa::add(C::Isa::load(at), acc[r][g]));
+      RealOf<C>* const at = o + r * C::kTileQ + g * C::kLanes;
+      add_to_o<C>(at, acc[r][g], t.first, C::kIntegers ? t.weight + g * C::kLanes : nullptr);
     }
   }
 }
