@@ -39,21 +39,6 @@ void check_types(const Problem& p, const char* where) {
        {"o is ", p.o_dtype, " and q is ", p.dtype, "; o must have q's type or f32"});
 }
 
-/// Empty axes count as one: a tensor of zero bytes still has strides to compute.
-void check_bytes(const char* name, std::array<std::int64_t, 4> sizes, DType dtype,
-                 const char* where) {
-  std::int64_t bytes = size_of(dtype);
-  bool overflow = false;
-  for (const std::int64_t size : sizes) {
-    overflow = __builtin_mul_overflow(bytes, size > 0 ? size : 1, &bytes) || overflow;
-  }
-  if (!overflow) return;
-  fail("size-overflow", where,
-       {name, " of ", sizes[0], " x ", sizes[1], " x ", sizes[2], " x ", sizes[3], " ", dtype,
-        " takes more than ", std::numeric_limits<std::int64_t>::max(),
-        " bytes; make the sizes smaller"});
-}
-
 /// A batch of empty sequences takes no memory for tensors, but some in the workspace.
 void check_batch(std::int64_t batch, const char* where) {
   check_at_least(0, "batch", batch, where);
@@ -64,12 +49,7 @@ void check_batch(std::int64_t batch, const char* where) {
 
 /// Work is counted in pairs of a query and a key, in int64.
 void check_pairs(const Problem& p, const char* where) {
-  std::int64_t pairs = p.num_heads;
-  bool overflow = false;
-  for (const std::int64_t size : {p.batch, p.seqlen_q, p.seqlen_k}) {
-    overflow = __builtin_mul_overflow(pairs, size > 0 ? size : 1, &pairs) || overflow;
-  }
-  if (!overflow) return;
+  if (product_fits({p.batch, p.num_heads, p.seqlen_q, p.seqlen_k})) return;
   fail("size-overflow", where,
        {p.batch, " x ", p.num_heads, " heads of ", p.seqlen_q, " queries x ", p.seqlen_k,
         " keys are more than ", std::numeric_limits<std::int64_t>::max(),
@@ -93,10 +73,10 @@ void check_enumerations(const Problem& p, const char* where) {
 }
 
 void check_score(const Problem& p, const char* where) {
-  if (p.score.scale && !std::isfinite(*p.score.scale)) {
+  if (p.score.scale && !(std::abs(*p.score.scale) <= 1e30)) {  // scores are numbers of f32
     fail("scale-finite", where,
          {"score.scale is ", *p.score.scale,
-          "; it must be finite; leave it out for 1 / sqrt(head_dim)"});
+          "; it must be from -1e30 to 1e30; leave it out for 1 / sqrt(head_dim)"});
   }
   const double softcap = p.score.softcap;  // s / softcap must be a number in f32, and 1 / softcap
   if (softcap != 0 && !(softcap >= 1e-30 && softcap <= 1e30)) {
@@ -174,6 +154,23 @@ void check_cache(const Problem& p, const char* where) {
 }
 
 }  // namespace
+
+bool product_fits(std::initializer_list<std::int64_t> sizes) {
+  std::int64_t product = 1;
+  bool overflow = false;
+  for (const std::int64_t size : sizes)
+    overflow = __builtin_mul_overflow(product, size > 0 ? size : 1, &product) || overflow;
+  return !overflow;
+}
+
+void check_bytes(const char* name, std::array<std::int64_t, 4> sizes, DType dtype,
+                 const char* where) {
+  if (product_fits({size_of(dtype), sizes[0], sizes[1], sizes[2], sizes[3]})) return;
+  fail("size-overflow", where,
+       {name, " of ", sizes[0], " x ", sizes[1], " x ", sizes[2], " x ", sizes[3], " ", dtype,
+        " takes more than ", std::numeric_limits<std::int64_t>::max(),
+        " bytes; make the sizes smaller"});
+}
 
 void check_meaning(const Problem& p, const char* where) {
   check_enumerations(p, where);

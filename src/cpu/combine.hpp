@@ -69,11 +69,11 @@ class Combine {
     const Sequence& n = task_.member[0].sequence;
     const Sink<C> sink = sink_of<C>(p_, row.head, unit_);
     Vec gain = C::Isa::set(1);
-    if (sink.score > C::kMasked) {
-      const MergeWeights<C> w = merge_weights<C>(row_max_, C::Isa::set(sink.score), scale_.score);
-      row_max_ = w.now;
-      row_sum_ = C::Isa::fma(w.a, row_sum_, w.b);
-      gain = w.a;
+    if (sink.given) {
+      SinkSums<C> sums{row_max_, row_sum_};
+      gain = sums.add(sink, scale_.score);
+      row_max_ = sums.row_max;
+      row_sum_ = sums.row_sum;
     }
     const std::int64_t at = n.first_q + row.query;
     const std::int64_t offset = p_.o_strides.offset(n.batch, at, row.head);

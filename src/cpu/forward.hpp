@@ -275,7 +275,7 @@ class ForwardTile {
     const TileRows& rows = scratch_.rows[i];
     const TileState<C>& state = tiles_[i].total;
     const Sink<C> sink = sink_of<C>(p_, task_.head, rules_.unit);
-    if (sink.score > C::kMasked) add_sink<C>(state, sink, scale_.score, scratch_.dims);
+    if (sink.given) add_sink<C>(state, sink, scale_.score, scratch_.dims);
     const Sequence& n = task_.sequence;
     const std::int64_t row = n.first_q + rows.first_row;
     const std::int64_t offset = p_.o_strides.offset(n.batch, row, task_.head);

@@ -128,10 +128,10 @@ const Provocation kProvocations[] = {
      "strobe::Plan: intervals is 3, which is none of its values; they go from 0 to 2 "
      "[enum-value]"},
     {"ScaleNotANumber", [] { check_with_scale(std::numeric_limits<double>::quiet_NaN()); },
-     "strobe::Plan: score.scale is nan; it must be finite; leave it out for 1 / "
+     "strobe::Plan: score.scale is nan; it must be from -1e30 to 1e30; leave it out for 1 / "
      "sqrt(head_dim) [scale-finite]"},
     {"ScaleWithoutEnd", [] { check_with_scale(-std::numeric_limits<double>::infinity()); },
-     "strobe::Plan: score.scale is -inf; it must be finite; leave it out for 1 / "
+     "strobe::Plan: score.scale is -inf; it must be from -1e30 to 1e30; leave it out for 1 / "
      "sqrt(head_dim) [scale-finite]"},
 };
 

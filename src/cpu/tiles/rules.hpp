@@ -52,8 +52,9 @@ template <class C>
 STROBE_INLINE Sink<C> sink_of(const ForwardParams& p, std::int64_t head, RealOf<C> unit) {
   if (!p.sink_logits.given()) return {};
   const RealOf<C> logit = head_value<C>(p.sink_logits, 0, head);
+  if (logit == -std::numeric_limits<RealOf<C>>::infinity()) return {};
   const RealOf<C> score = unit * logit;
-  return {logit, score < C::kMasked ? C::kMasked : score};
+  return {true, logit, score < C::kMasked ? C::kMasked : score};
 }
 
 /// cap * tanh(x / cap) in f32. tanh(y) / y is a quotient of polynomials in y^2 within 1.7e-8,
@@ -286,17 +287,16 @@ struct RuleTile {
 
 /// The sink logit of a head enters the sums of finished rows as one more score without a value.
 template <class C>
-STROBE_NOINLINE void add_sink(const TileState<C>& state, const Sink<C>& given, RealOf<C> scale,
+STROBE_NOINLINE void add_sink(const TileState<C>& state, const Sink<C>& sink, RealOf<C> scale,
                               int dims) {
-  using Vec = VecOf<C>;
-  const Vec sink = C::Isa::set(given.score);
   for (int lane = 0; lane < C::kTileQ; lane += C::kLanes) {
-    const auto [now, a, b] = merge_weights<C>(C::Isa::load(state.row_max + lane), sink, scale);
-    C::Isa::store(state.row_max + lane, now);
-    C::Isa::store(state.row_sum + lane, C::Isa::fma(a, C::Isa::load(state.row_sum + lane), b));
+    SinkSums<C> sums{C::Isa::load(state.row_max + lane), C::Isa::load(state.row_sum + lane)};
+    const VecOf<C> factor = sums.add(sink, scale);
+    C::Isa::store(state.row_max + lane, sums.row_max);
+    C::Isa::store(state.row_sum + lane, sums.row_sum);
     for (int dim = 0; dim < dims; ++dim) {
       RealOf<C>* const at = state.o + dim * C::kTileQ + lane;
-      C::Isa::store(at, C::Isa::mul(a, C::Isa::load(at)));
+      C::Isa::store(at, C::Isa::mul(factor, C::Isa::load(at)));
     }
   }
 }

@@ -199,26 +199,36 @@ STROBE_NOINLINE void store_o(const TileState<C>& state, const Destination<Out>& 
 /// A sink logit, and the same in the kernel's units.
 template <class C>
 struct Sink {
-  RealOf<C> logit = 0;
-  RealOf<C> score = C::kMasked;  // not above kMasked: none
+  bool given = false;
+  RealOf<C> logit = -std::numeric_limits<RealOf<C>>::infinity();
+  RealOf<C> score = C::kMasked;
 };
 
-/// lse = ln 2 * (scale * row_max + log2 row_sum); a row that saw nothing has -inf, or exactly the
-/// sink logit.
+/// Rows that a sink joins.
+template <class C>
+struct SinkSums {
+  VecOf<C> row_max, row_sum;
+
+  /// What o is multiplied by. A row that saw nothing stays as it is, also beside a sink of
+  /// infinity or NaN: its o is 0.
+  STROBE_INLINE VecOf<C> add(const Sink<C>& sink, RealOf<C> scale) {
+    const auto [now, a, b] = merge_weights<C>(row_max, C::Isa::set(sink.score), scale);
+    const auto empty = C::Isa::equal(row_sum, C::Isa::zero());
+    row_max = C::Isa::select(empty, row_max, now);
+    row_sum = C::Isa::select(empty, row_sum, C::Isa::fma(a, row_sum, b));
+    return C::Isa::select(empty, C::Isa::set(1), a);
+  }
+};
+
+/// lse = ln 2 * (scale * row_max + log2 row_sum); a row that saw nothing has the sink logit, -inf
+/// where there is none.
 template <class C>
 STROBE_INLINE VecOf<C> lse_of(VecOf<C> row_max, VecOf<C> row_sum, RealOf<C> scale,
                               const Sink<C>& sink) {
-  using Real = RealOf<C>;
   using Vec = VecOf<C>;
   const Vec log2 = C::Isa::fma(row_max, C::Isa::set(scale), C::Isa::log2(row_sum));
-  Vec natural = C::Isa::mul(log2, C::Isa::set(Real(0.69314718055994531)));
-  if (sink.score > C::kMasked) {
-    const Vec alone =
-        C::Isa::select(C::Isa::equal(row_sum, C::Isa::set(1)), C::Isa::set(sink.logit), natural);
-    natural = C::Isa::select(C::Isa::equal(row_max, C::Isa::set(sink.score)), alone, natural);
-  }
-  return C::Isa::select(C::Isa::equal(row_sum, C::Isa::zero()),
-                        C::Isa::set(-std::numeric_limits<Real>::infinity()), natural);
+  const Vec natural = C::Isa::mul(log2, C::Isa::set(RealOf<C>(0.69314718055994531)));
+  return C::Isa::select(C::Isa::equal(row_sum, C::Isa::zero()), C::Isa::set(sink.logit), natural);
 }
 
 template <class C>
