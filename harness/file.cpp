@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <new>
 #include <system_error>
 #include <utility>
 
@@ -21,6 +22,7 @@ namespace {
 std::string reason(int error) { return std::generic_category().message(error); }
 
 [[noreturn]] void fail(api::MessageId id, const std::string& name, const char* what, int error) {
+  if (error == ENOMEM) throw std::bad_alloc();  // not the file's fault
   throw api::error(id, fmt::format("{}: {}: {}", name, what, reason(error)));
 }
 

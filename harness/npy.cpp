@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstring>
 #include <iterator>
+#include <new>
 #include <span>
 #include <string>
 #include <string_view>
@@ -319,6 +320,7 @@ HostTensor read(const std::filesystem::path& path) {
 void write_folder(const std::filesystem::path& folder, const TensorMap& tensors) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
+  if (error == std::errc::not_enough_memory) throw std::bad_alloc();
   if (error)
     throw api::error("file-output", fmt::format("{}: cannot be made a folder: {}", folder.string(),
                                                 error.message()));

@@ -9,7 +9,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <mutex>
+#include <new>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -108,6 +111,36 @@ int blas_int(std::int64_t value) {
   return static_cast<int>(value);
 }
 
+/// OpenBLAS takes 128 MiB of addresses for each thread inside it, and asks for ever where it does
+/// not get them: so a thread's first product asks before, for itself and for those whose first
+/// product is under way.
+class FirstProduct {
+ public:
+  FirstProduct() : first_(!std::exchange(known_, true)) {
+    if (!first_) return;
+    const std::lock_guard lock(mutex_);
+    constexpr std::int64_t kBuffer = std::int64_t{129} << 20;
+    if (available_memory_bytes() < kBuffer * (under_way_ + 1)) {
+      known_ = false;
+      throw std::bad_alloc();
+    }
+    ++under_way_;
+  }
+  ~FirstProduct() {
+    if (!first_) return;
+    const std::lock_guard lock(mutex_);
+    --under_way_;
+  }
+  FirstProduct(const FirstProduct&) = delete;
+  FirstProduct& operator=(const FirstProduct&) = delete;
+
+ private:
+  static inline thread_local bool known_ = false;
+  static inline std::mutex mutex_;
+  static inline int under_way_ = 0;
+  bool first_;
+};
+
 /// BLAS wants a distance of at least 1 even where a matrix has no columns.
 int leading(std::int64_t row) { return std::max(1, blas_int(row)); }
 
@@ -125,6 +158,7 @@ void multiply_transposed(ConstMatrix<Real> a, ConstMatrix<Real> b, Matrix<Real> 
   if (n.rows == 0 || n.columns == 0) return;
   if (n.depth == 0) return clear(c, n);
   if (const Gemm<Real> blas = gemm<Real>()) {
+    const FirstProduct first;
     blas(kRowMajor, kNoTrans, kTrans, blas_int(n.rows), blas_int(n.columns), blas_int(n.depth),
          alpha, a.data, leading(a.row), b.data, leading(b.row), Real(0), c.data, leading(c.row));
     return;
@@ -139,6 +173,7 @@ void multiply(ConstMatrix<Real> a, ConstMatrix<Real> b, Matrix<Real> c, ProductS
   if (n.rows == 0 || n.columns == 0) return;
   if (n.depth == 0) return clear(c, n);
   if (const Gemm<Real> blas = gemm<Real>()) {
+    const FirstProduct first;
     blas(kRowMajor, kNoTrans, kNoTrans, blas_int(n.rows), blas_int(n.columns), blas_int(n.depth),
          Real(1), a.data, leading(a.row), b.data, leading(b.row), Real(0), c.data, leading(c.row));
     return;

@@ -25,8 +25,9 @@ struct ProductSizes {
 };
 
 /// c [rows, columns] = alpha a [rows, depth] b [columns, depth]^T.
-/// Throws Error(unsupported) for a size that BLAS's 32-bit integers do not hold. Real: float,
-/// double.
+/// Throws Error(unsupported) for a size that BLAS's 32-bit integers do not hold, std::bad_alloc
+/// where OpenBLAS would not get the 128 MiB of addresses that it takes for each thread. Real:
+/// float, double.
 template <class Real>
 void multiply_transposed(ConstMatrix<Real> a, ConstMatrix<Real> b, Matrix<Real> c, ProductSizes n,
                          Real alpha);

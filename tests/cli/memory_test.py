@@ -54,6 +54,10 @@ class Limits(ToolTest):
         self.assertGreater(batch, 10_000)
         self.assertLess(batch, 100_000)
 
+    def test_standard_attention_beside(self):
+        """OpenBLAS would wait for ever for a buffer that it does not get."""
+        self.refused(["bench", "h8 q1024 d64", "--compare", "standard", "--threads", 2], 300)
+
     def test_a_file_too_large_to_read(self):
         huge = self.folder / "huge.safetensors"
         tensor = '{"q":{"dtype":"F32","shape":[1,1048576,4,256],"data_offsets":[0,4294967296]}}'
