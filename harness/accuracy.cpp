@@ -116,7 +116,27 @@ struct Calls {
   const ForwardParams& standard;
 };
 
-Block compare_rows(const Calls& calls, const StandardRows& which) {
+/// Counts the rows of all threads for whoever watches.
+class RowCounter {
+ public:
+  RowCounter(const std::vector<StandardRows>& which, const std::function<void(double)>& progress)
+      : progress_(progress) {
+    for (const StandardRows& rows : which) rows_ += rows.rows;
+  }
+  void add_row() {
+    if (!progress_) return;
+    const std::lock_guard lock(mutex_);
+    progress_(static_cast<double>(++done_) / static_cast<double>(rows_));
+  }
+
+ private:
+  const std::function<void(double)>& progress_;
+  std::mutex mutex_;
+  std::int64_t rows_ = 0;
+  std::int64_t done_ = 0;
+};
+
+Block compare_rows(const Calls& calls, const StandardRows& which, RowCounter& counter) {
   const ForwardParams& p = calls.exact;
   Block block;
   const auto dim = static_cast<std::size_t>(p.head_dim_v);
@@ -137,6 +157,7 @@ Block compare_rows(const Calls& calls, const StandardRows& which) {
                reference_o[d]},
               {which.batch, which.head, row, index}, block.o, block.mismatches);
     }
+    counter.add_row();
     if (p.lse == nullptr) continue;
     const std::int64_t place = p.lse_strides.offset(s.batch, s.first_q + row, which.head);
     compare({load_element(p.lse, p.lse_dtype, place), standard_lse[static_cast<std::size_t>(i)],
@@ -169,14 +190,10 @@ Block compare_all(const Calls& calls, const std::vector<StandardRows>& which, co
                   const CompareOptions& options) {
   // Kept apart until all are there: sums in a fixed order have the same bits on any team.
   std::vector<Block> blocks(which.size());
-  std::mutex mutex;
-  std::size_t done = 0;
+  RowCounter counter(which, options.progress);
   for_each_task(team, static_cast<std::int64_t>(which.size()), [&](std::int64_t task, int) {
     const auto index = static_cast<std::size_t>(task);
-    blocks[index] = compare_rows(calls, which[index]);
-    if (!options.progress) return;
-    const std::lock_guard lock(mutex);
-    options.progress(static_cast<double>(++done) / static_cast<double>(which.size()));
+    blocks[index] = compare_rows(calls, which[index], counter);
   });
   Block total;
   for (const Block& block : blocks) {

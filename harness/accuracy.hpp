@@ -103,11 +103,12 @@ struct CheckResult {
   Problem problem{};
   Draw draw{0};
   PlanOptions options{};  ///< as asked for, but for the threads that there are
-  std::string kernel{};   ///< that ran
+  std::string kernel{};   ///< that ran: "cpu:avx512 forward f32", "reference"
   Comparison comparison{};
 
   bool passed() const { return comparison.passed(); }
-  /// strobe check "b2 h8 ..." --backend cpu:avx512 --values rising --seed 7 --threads 2
+  /// strobe check "b2 h8 ..." --backend cpu:avx512 --values rising --seed 7 --threads 2; the
+  /// backend is that of the kernel that ran, also where none was asked for.
   std::string command() const;
   /// The case, the comparison, and where it failed "reproduce: " with the command.
   std::string to_string() const;
@@ -125,15 +126,19 @@ CheckResult check_decode(const Problem& problem, const Draw& draw, const PlanOpt
                          const std::function<void(double)>& progress = {});
 
 /// Runs one forward pass as the tool does: "reference" in float64, all else through a Plan with a
-/// pool of `threads`. Returns the kernel's name. `tensors` must pose `problem`.
+/// pool of `threads`. Returns the kernel's name. `tensors` must pose `problem`. The reference,
+/// which is slow, tells `progress` what share is done.
 std::string run_forward(const Problem& problem, const ForwardTensors& tensors,
-                        const std::string& backend, int threads);
+                        const std::string& backend, int threads,
+                        const std::function<void(double)>& progress = {});
 
 /// The same for decode; the cache is appended to where new keys are given.
 std::string run_decode(const Problem& problem, const DecodeTensors& tensors,
-                       const PlanOptions& options);
+                       const PlanOptions& options,
+                       const std::function<void(double)>& progress = {});
 
 /// The float64 reference on every head, each by one thread of the team.
-void run_reference(const ForwardParams& p, const Team& team);
+void run_reference(const ForwardParams& p, const Team& team,
+                   const std::function<void(double)>& progress = {});
 
 }  // namespace strobe::harness

@@ -1,6 +1,7 @@
 // A case run, and forward checked: the tool's `check` and the conformance tests.
 // SPDX-License-Identifier: Apache-2.0
 #include <cstddef>
+#include <mutex>
 #include <type_traits>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "api/validate.hpp"
 #include "harness/accuracy.hpp"
 #include "harness/random_tensors.hpp"
+#include "harness/stretch.hpp"
 #include "harness/tensor_map.hpp"
 #include "reference/decode.hpp"
 #include "reference/forward.hpp"
@@ -57,7 +59,9 @@ std::string CheckResult::command() const {
   std::string text = fmt::format("strobe check \"{}\"", problem.to_string());
   if (options.op == Op::decode) text += " --op decode";
   if (options.splits > 0) text += fmt::format(" --splits {}", options.splits);
-  if (!options.backend.empty()) text += " --backend " + options.backend;
+  // The kernel's own backend: what asked for more, or for nothing, is another kernel elsewhere.
+  const std::string backend = kernel.substr(0, kernel.find(' '));
+  if (!backend.empty()) text += " --backend " + backend;
   if (draw.values != Values::normal) text += fmt::format(" --values {}", name_of(draw.values));
   return text + fmt::format(" --seed {} --threads {}", draw.seed, options.threads);
 }
@@ -73,32 +77,40 @@ std::string CheckResult::to_string() const {
   return text;
 }
 
-void run_reference(const ForwardParams& p, const Team& team) {
-  for_each_task(team, p.batch * p.num_heads, [&](std::int64_t task, int) {
+void run_reference(const ForwardParams& p, const Team& team,
+                   const std::function<void(double)>& progress) {
+  const std::int64_t heads = p.batch * p.num_heads;
+  std::mutex mutex;
+  std::int64_t done = 0;
+  for_each_task(team, heads, [&](std::int64_t task, int) {
     reference::forward_head(p, task / p.num_heads, task % p.num_heads);
+    if (!progress) return;
+    const std::lock_guard lock(mutex);
+    progress(static_cast<double>(++done) / static_cast<double>(heads));
   });
 }
 
 std::string run_forward(const Problem& problem, const ForwardTensors& tensors,
-                        const std::string& backend, int threads) {
+                        const std::string& backend, int threads,
+                        const std::function<void(double)>& progress) {
   ThreadPool pool(threads);
   if (backend == "reference") {
     api::check_planned(tensors, problem, "strobe::harness::run_forward");
-    run_reference(api::reference_params(tensors, problem), team_of(pool));
+    run_reference(api::reference_params(tensors, problem), team_of(pool), progress);
     return "reference";
   }
   return run_plan(problem, tensors, {.backend = backend}, pool);
 }
 
 std::string run_decode(const Problem& problem, const DecodeTensors& tensors,
-                       const PlanOptions& options) {
+                       const PlanOptions& options, const std::function<void(double)>& progress) {
   ThreadPool pool(options.threads);
   if (options.backend == "reference") {
     api::check_planned(tensors, problem, "strobe::harness::run_decode");
     const DecodeParams p = api::decode_reference_params(tensors, problem);
     reference::append(p);
     const std::vector<std::byte> turned = reference::turn_queries(p);
-    run_reference(reference::turned_params(p, turned), team_of(pool));
+    run_reference(reference::turned_params(p, turned), team_of(pool), progress);
     return "reference";
   }
   return run_plan(problem, tensors, options, pool);
@@ -110,11 +122,12 @@ CheckResult check_forward(const Problem& problem, const Draw& draw, const std::s
   TensorMap inputs = drawn_tensors(problem, draw);
   TensorMap outputs = output_tensors(problem, inputs);
   const ForwardTensors tensors = forward_tensors(inputs, outputs);
-  result.kernel = run_forward(problem, tensors, backend, threads);
+  const double ran = backend == "reference" ? 0.5 : 0.0;  // kernels take no time beside it
+  result.kernel = run_forward(problem, tensors, backend, threads, stretch(progress, 0.0, ran));
   ThreadPool pool(threads);
   result.options.threads = pool.size();
   result.comparison = compare_forward(api::reference_params(tensors, problem), team_of(pool),
-                                      {.seed = draw.seed, .progress = progress});
+                                      {.seed = draw.seed, .progress = stretch(progress, ran, 1.0)});
   return result;
 }
 

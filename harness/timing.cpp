@@ -57,8 +57,17 @@ class Samples {
   }
   double wall() const { return wall_; }
   bool enough(const TimingOptions& options, double total) const {
-    const auto count = static_cast<int>(seconds_.size());
-    return count >= options.most_runs || (count >= options.runs && total >= options.seconds);
+    return share(options, total) >= 1.0;
+  }
+  /// Of what enough() waits for; both time and number must be there.
+  double share(const TimingOptions& options, double total) const {
+    const auto count = static_cast<double>(seconds_.size());
+    const double time = options.seconds > 0.0 ? total / options.seconds : 1.0;
+    const double both = std::min(count / std::max(1, options.runs), time);
+    return std::clamp(std::max(both, count / std::max(1, options.most_runs)), 0.0, 1.0);
+  }
+  void tell(const TimingOptions& options, double total) const {
+    if (options.progress) options.progress(share(options, total));
   }
   Timing timing() const {
     return {.median = median(seconds_),
@@ -130,6 +139,7 @@ Timing time_runs(const std::function<void()>& run, const TimingOptions& options,
     if (between) between();
     const Sample sample = take_sample(run, runs);
     if (!referee.rejects(referee.disturbed(sample))) samples.add(sample);
+    samples.tell(options, samples.wall());
   }
   Timing timing = samples.timing();
   referee.sign(timing);
@@ -155,6 +165,7 @@ PairTiming time_pairs(const std::function<void()>& first, const std::function<vo
     seconds.add(other);
     ratios.push_back(by_run * ratio_of(one.wall, other.wall));
     cpu_ratios.push_back(by_run * ratio_of(one.cpu, other.cpu));
+    firsts.tell(options, firsts.wall() + seconds.wall());
   }
   PairTiming timing{.first = firsts.timing(),
                     .second = seconds.timing(),

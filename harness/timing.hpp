@@ -27,6 +27,8 @@ struct TimingOptions {
   double sample = 0.002;     ///< a sample repeats a short run until it has lasted this long
   int most_rejections = 20;  ///< rejected samples before all are kept
   double least_cpu_over_wall = 0.97;
+  /// Told after each sample what share of those that count is there, from 0 to 1.
+  std::function<void(double)> progress{};
 };
 
 /// Seconds are those of one run.

@@ -52,6 +52,22 @@ def step_table(data):
     return table(head, body) if body else []
 
 
+def batch_table(data):
+    """Steps of many short sequences: a row for each batch, a column for each length."""
+    rows = {}
+    for problem, row in by_problem(data, "short").items():
+        batch = re.search(r"\bb(\d+)\b", problem)
+        keys = int(re.search(r"\bk(\d+)\b", problem)[1])
+        rows.setdefault(int(batch[1]) if batch else 1, {})[keys] = row
+    if not rows:
+        return []
+    lengths = sorted({keys for row in rows.values() for keys in row})
+    body = [[str(batch)] + [cell(row.get(keys)) for keys in lengths]
+            for batch, row in sorted(rows.items())]
+    return ["", "Batches of short sequences, 16/2 heads, bf16: time of a step, share of the limit.",
+            ""] + table(["batch"] + [f"{keys} keys" for keys in lengths], body)
+
+
 def points_of(rows, heads):
     """[(keys of a sequence, row)] of one shape at its constant total, by rising length."""
     points = []
@@ -116,7 +132,7 @@ def section(data, picture_name):
              f"{datetime.date.today().isoformat()}. "
              f"Least CPU time over wall time of a thread: {least:.2f}.", "",
              f"![a decoding step against sequence length](pictures/{picture_name})", ""]
-    return core, lines + step_table(data)
+    return core, lines + step_table(data) + batch_table(data)
 
 
 def main():

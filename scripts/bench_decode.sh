@@ -22,8 +22,13 @@ for heads in h16/2 h64/8; do
     total+=("$batch $heads q1 $keys d128 bf16")
   done
 done
+short=()
+for batch in 1 4 16 64 256; do
+  for keys in 512 1024 2048; do short+=("b$batch h16/2 q1 k$keys d128 bf16"); done
+done
 measure two --suite decode --threads 2
 measure one "${long[@]}" --op decode --threads 1
+measure short "${short[@]}" --op decode --threads 2
 measure unsplit "${long[@]}" "${total[@]}" --op decode --splits 1 --threads 2
 
 python3 scripts/bench_decode.py "$out"

@@ -55,11 +55,12 @@ enum class Op : std::int32_t { forward, decode };
 /// What a plan is made for, besides its problem.
 struct PlanOptions {
   int threads = 1;  ///< how many workers share the work; sets the workspace
-  /// "cpu", "cpu:portable", "cpu:avx2", "cpu:avx512", "cpu:avx512bf16"; empty: the best there is
+  /// "cpu", "cpu:portable", "cpu:avx2", "cpu:avx512", "cpu:avx512bf16": a ceiling of instruction
+  /// sets, of whose kernels the best that takes the problem runs; empty: the best there is
   std::string backend{};
   Op op = Op::forward;
   /// decode: parts that the keys of each sequence are cut into, so that many threads share one
-  /// sequence; 0: as many as pay; 1: not split. Moves work, never bits.
+  /// sequence; 0: as many as pay; 1: not split; many queries never are. Moves work, never bits.
   int splits = 0;
 };
 

@@ -271,7 +271,7 @@ enum { STROBE_OP_FORWARD = 0, STROBE_OP_DECODE = 1 };
 /// What a plan is made for, besides its problem.
 typedef struct strobe_plan_options {
   int64_t struct_size;
-  const char* backend;  ///< "cpu", "cpu:portable", "cpu:avx2", ...; null or "": the best there is
+  const char* backend;  ///< a ceiling: "cpu", "cpu:avx2", ...; null or "": the best there is
   int32_t threads;      ///< how many workers share the work; 0: one
   int32_t reserved;     ///< 0
   strobe_op op;         ///< of plans from cases; that of plans from args is their function's

@@ -1,5 +1,5 @@
-// Attention forward in float64 and beyond, as the paper writes it: scores, maximum, sum, weighted
-// values. SPDX-License-Identifier: Apache-2.0
+// Attention forward in float64 and beyond, as the paper writes it: scores, maximum, sum, values.
+// SPDX-License-Identifier: Apache-2.0
 #include "reference/forward.hpp"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// Attention forward in float64 (f64: wider) with plain loops: the literature of the project, and
-// its oracle. SPDX-License-Identifier: Apache-2.0
+// Attention forward in float64 (f64: wider), plain loops: the project's literature and its oracle.
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cstdint>

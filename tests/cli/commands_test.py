@@ -60,6 +60,30 @@ class BadArguments(ToolTest):
             with self.subTest(" ".join(arguments)):
                 self.assertIn(named, self.strobe(*arguments, status=2))
 
+    def test_a_slip_in_a_command_names_the_help_of_that_command(self):
+        for arguments, named in [(["walk"], "strobe --help"), (["check"], "strobe check --help"),
+                                 (["check", "h1 q8 d8", "--sead", "1"], "strobe check --help"),
+                                 (["bench", "--threads"], "strobe bench --help")]:
+            with self.subTest(" ".join(arguments)):
+                line = self.strobe(*arguments, status=2)
+                self.assertIn(f"; {named} shows what is accepted [command-line]", line)
+
+    def test_seeds_are_numbers_of_64_bits(self):
+        for seed in ["-1", "abc", "1.5", "", "18446744073709551616"]:
+            with self.subTest(seed):
+                line = self.strobe("check", "h1 q8 d8", "--seed", seed, status=2)
+                self.assertLess(len(line), 120)
+                self.assertIn(f"--seed {seed}: not a seed; give a whole number from 0", line)
+        most = 2**64 - 1
+        self.assertIn(f"--seed {most}", self.strobe("check", "h1 q8 d8", "--seed", most))
+
+    def test_hot_is_decodes(self):
+        self.assertIn("[bench-hot]", self.strobe("bench", "h1 q8 d8", "--hot", status=2))
+
+    def test_a_message_names_the_tool_once(self):
+        line = self.strobe("check", "h1 q1 k9 d8 page=4", status=2)
+        self.assertTrue(line.startswith('strobe: check: "page=4" is'), line)
+
     def test_unsupported_has_status_2(self):
         for arguments, named in [
             (["check", "h1 q8 d8", "--backend", "cuda"], "cuda"),
@@ -97,6 +121,12 @@ class Check(ToolTest):
     def test_prints_the_command_that_repeats_it(self):
         text = self.strobe("check", "h2 q20 d8 varlen", "--backend", "cpu:portable", "--seed", 7)
         self.assertRegex(text, r'strobe check "[^"]*q20[^"]*" .*--backend cpu:portable.* --seed 7')
+
+    def test_the_command_names_the_backend_of_the_kernel(self):
+        for arguments in [[], ["--backend", "cpu"]]:
+            text = self.strobe("check", "h2 q20 d8", *arguments)
+            kernel = re.search(r"passed \((cpu:\w+) forward", text)[1]
+            self.assertIn(f'" --backend {kernel} --seed 0', text)
 
     def test_empty_problems(self):
         self.strobe("check", "h2 q5 k0 d8", "h2 q0 k5 d8", "b0 h2 q5 d8")

@@ -47,6 +47,10 @@ class Explain(ToolTest):
     def test_forward_has_no_cache(self):
         self.assertNotIn("cache", self.strobe("explain", "h8/2 q64 d64"))
 
+    def test_splits_that_do_not_apply_are_named(self):
+        text = self.strobe("explain", "h8 q512 k4096 d64", "--op", "decode", "--splits", 5)
+        self.assertIn("splits       do not apply, 5 asked for: ", text)
+
 
 class Bench(ToolTest):
     def row(self, *arguments):

@@ -8,7 +8,7 @@ import struct
 import unittest
 
 import tensor_files as files
-from tool import MINILM, ToolTest
+from tool import MINILM, TOKENS, ToolTest
 
 
 def header_file(header, data=b""):
@@ -152,6 +152,44 @@ class BadTensors(Untouched):
                 self.refuse_tensors(words.split("=", maxsplit=1)[0].split()[0], words)
 
 
+class OutputsThatAreInputs(ToolTest):
+    """An input stays as it is, whatever name a result would replace it by."""
+
+    def setUp(self):
+        super().setUp()
+        self.tensors = files.inputs()
+        self.whole = self.folder / "in.safetensors"
+        files.write_safetensors(self.whole, self.tensors)
+
+    def refuse(self, *arguments):
+        before = {path: path.read_bytes() for path in self.folder.rglob("*") if path.is_file()}
+        self.assertIn("[output-input]", self.strobe("run", *arguments, status=2))
+        self.assertEqual({path: path.read_bytes() for path in before}, before)
+
+    def test_the_file_by_any_name(self):
+        (self.folder / "link.safetensors").symlink_to(self.whole)
+        (self.folder / "hard.safetensors").hardlink_to(self.whole)
+        for name in ["in.safetensors", "./in.safetensors", "link.safetensors", "hard.safetensors"]:
+            with self.subTest(name):
+                self.refuse("--in", self.whole, "--out", f"{self.folder}/{name}")
+
+    def test_one_file_of_a_folder(self):
+        out = self.folder / "out"
+        out.mkdir()
+        files.write_npy(out / "o.npy", self.tensors["q"])
+        arguments = ["--k", self.folder / "k.npy", "--v", self.folder / "k.npy"]
+        files.write_npy(self.folder / "k.npy", self.tensors["k"])
+        self.refuse("--q", out / "o.npy", *arguments, "--out", out)
+
+    def test_a_picture(self):
+        row = ["--in", self.whole, "--show-row", "head=0,row=0"]
+        self.refuse(*row, "--svg", self.whole)
+        words = self.folder / "words"
+        words.write_text("a\n" * 7)
+        self.refuse(*row, "--tokens", words, "--svg", words)
+        self.refuse(*row[:-1], f"head=0,row=0,tokens={words}", "--svg", words)
+
+
 class BadOutputs(ToolTest):
     def test_places_that_cannot_be_written(self):
         (self.folder / "file").write_bytes(b"precious")
@@ -161,10 +199,23 @@ class BadOutputs(ToolTest):
                 self.strobe("run", "--in", MINILM, "--out", self.folder / out, status=2)
         self.assertEqual((self.folder / "file").read_bytes(), b"precious")
 
+    def test_a_name_with_another_extension_is_no_folder_to_make(self):
+        for out in ["x.txt", "out.pt", "o.npy"]:
+            line = self.strobe("run", "--in", MINILM, "--out", self.folder / out, status=2)
+            self.assertIn("[run-output-kind]", line)
+        self.assertEqual(list(self.folder.iterdir()), [])
+        self.strobe("run", "--in", MINILM, "--out", f"{self.folder}/run.1/")
+        (self.folder / "run.2").mkdir()
+        self.strobe("run", "--in", MINILM, "--out", self.folder / "run.2")
+        for folder in ["run.1", "run.2"]:
+            self.assertTrue((self.folder / folder / "lse.npy").exists())
+
     def test_something_must_be_asked_for(self):
         self.assertIn("--out", self.strobe("run", "--in", MINILM, status=2))
         self.assertIn("--show-row", self.strobe("run", "--in", MINILM, "--out", self.folder / "out",
                                                 "--svg", self.folder / "a.svg", status=2))
+        self.assertIn("--show-row", self.strobe("run", "--in", MINILM, "--out", self.folder / "out",
+                                                "--tokens", TOKENS, status=2))
 
     def test_op(self):
         self.strobe("run", "--in", MINILM, "--out", self.folder / "out", "--op", "decode", status=2)

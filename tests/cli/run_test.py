@@ -114,6 +114,53 @@ class Results(Run):
         self.assert_is_attention(self.run_tensors({**tensors, **ignored}), tensors)
 
 
+class AxesOfWords(Run):
+    """bias= and allowed= must say what the tensors are, or nothing."""
+
+    def run_words(self, words, tensors, status=0):
+        files.write_safetensors(self.folder / "in.safetensors", tensors)
+        return self.strobe("run", words, "--in", self.folder / "in.safetensors", "--out",
+                           self.folder / "out.safetensors", status=status)
+
+    def test_words_that_contradict_the_tensor(self):
+        tensors = files.inputs(batch=2)
+        true = [1] * (2 * 5)
+        for words, more, says in [
+            ("bias=1,1,q,k", {"bias": files.normal([1, 2, 5, 7], 3)}, "bias=1,h,q,k"),
+            ("bias=b,h,q,k", {"bias": files.normal([1, 2, 5, 7], 3)}, "bias=1,h,q,k"),
+            ("causal bias=1,h,q,1", {"bias": files.normal([1, 2, 5, 7], 3)}, "bias=1,h,q,k"),
+            ("allowed=b,1,1,k", {"allowed": files.Tensor([2, 1, 5, 1], true, "BOOL")},
+             "allowed=b,1,q,1"),
+        ]:
+            with self.subTest(words):
+                line = self.run_words(words, {**tensors, **more}, status=2)
+                self.assertIn(f"is one of {says}; mend the word", line)
+        self.assertFalse((self.folder / "out.safetensors").exists())
+
+    def test_a_type_that_contradicts_the_tensor(self):
+        rounded = {name: files.as_bf16(tensor) for name, tensor in files.inputs().items()}
+        bias = files.normal([1, 2, 5, 7], 3)
+        own = {**rounded, "bias": files.as_bf16(bias)}
+        self.assertIn("[run-axes]", self.run_words("bias=1,h,q,k:f32", own, status=2))
+        self.run_words("bias=1,h,q,k:f32", {**rounded, "bias": bias})
+        self.run_words("bias=1,h,q,k", {**rounded, "bias": bias})
+
+    def test_words_that_agree_or_say_nothing(self):
+        bias = {"bias": files.normal([1, 2, 5, 7], 3)}
+        for words in ["", "bias", "bias=1,h,q,k", "bias=b,h,q,k"]:  # one sequence: b is 1
+            with self.subTest(words):
+                self.assertIn("bias=", self.run_words(words, {**files.inputs(), **bias}))
+
+    def test_blocks_need_their_word_and_their_tensor(self):
+        tensors = files.inputs()
+        blocks = {"blocks": files.Tensor([1, 1, 1, 1], [1], "BOOL")}
+        line = self.run_words("", {**tensors, **blocks}, status=2)
+        self.assertIn("add blocks=64", line)
+        self.assertIn("blocks needs the tensor blocks", self.run_words("blocks=8", tensors,
+                                                                       status=2))
+        self.run_words("blocks=8", {**tensors, **blocks})
+
+
 class Lengths(Run):
     def test_packed_sequences_and_the_gaps_between_them(self):
         first = files.inputs(seqlen_q=3, seqlen_k=4)

@@ -46,6 +46,19 @@ class Tables(ToolTest):
         path.write_text(json.dumps({"machine": MACHINE, "rows": rows[:1]}))
         self.run_script(ROOT / "scripts/bench_options.py", self.folder, "--check")
 
+    def test_falls_of_the_clock_become_one_note(self):
+        sys.path.insert(0, str(ROOT / "scripts"))
+        self.addCleanup(sys.path.remove, str(ROOT / "scripts"))
+        import bench_table
+
+        fell = "the clock fell from {} to {} GHz: the machine is throttled or busy"
+        self.assertEqual(bench_table.notes([fell.format("2.98", "2.46"), "other", "other",
+                                            fell.format("2.37", "2.28")]), [
+            "Note: other", "Note: the clock fell during some rows, at worst from 2.98 to 2.46 GHz: "
+                           "the machine was throttled or busy."])
+        self.assertEqual(bench_table.notes([]), [])
+        self.assertIn(bench_table.LEGEND, (ROOT / "docs/performance.md").read_text("utf-8"))
+
     def test_decoding_becomes_a_table_and_a_picture(self):
         def row(problem, seconds, **more):
             return {"case": problem, "problem": problem, "threads": 2, "cpu_over_wall": 2.0,

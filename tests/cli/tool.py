@@ -3,6 +3,7 @@
 SPDX-License-Identifier: Apache-2.0
 """
 
+import contextlib
 import os
 import pathlib
 import subprocess
@@ -23,10 +24,13 @@ class ToolTest(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
 
-    def strobe(self, *arguments, status=0):
-        """Runs the tool, expects the exit status, returns stdout (0 and 1) or the error line."""
-        done = subprocess.run([TOOL, *map(str, arguments)], capture_output=True, text=True,
-                              timeout=300, check=False)
+    def strobe(self, *arguments, status=0, stdout=None, environment=None):
+        """Runs the tool, expects the exit status, returns stdout (0 and 1) or the error line.
+        stdout may name a file instead; environment is added to that of the test."""
+        with open(stdout, "w") if stdout else contextlib.nullcontext(subprocess.PIPE) as out:
+            done = subprocess.run([TOOL, *map(str, arguments)], stdout=out,
+                                  stderr=subprocess.PIPE, text=True, timeout=300, check=False,
+                                  env={**os.environ, **(environment or {})})
         self.assertEqual(done.returncode, status, f"{arguments}\n{done.stdout}{done.stderr}")
         if status < 2:
             self.assertEqual(done.stderr, "")

@@ -4,11 +4,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <set>
 #include <string>
 #include <tuple>
+#include <vector>
 
 #include "api/validate.hpp"
 #include "harness/random_tensors.hpp"
@@ -180,6 +182,25 @@ TEST(CheckForward, PassesForTheReferenceAndTellsItsCommand) {
   EXPECT_TRUE(result.passed()) << result.to_string();
   EXPECT_EQ(result.command(), "strobe check \"" + problem.to_string() +
                                   "\" --backend reference --seed 7 --threads 1");
+}
+
+TEST(CheckForward, TellsTheBackendOfTheKernelWhereNoneWasAskedFor) {
+  const CheckResult result = check_forward(Problem::parse("h1 q9 d8"), 0, "", 1);
+  EXPECT_EQ(result.command(), "strobe check \"h1 q9 d8\" --backend " +
+                                  result.kernel.substr(0, result.kernel.find(' ')) +
+                                  " --seed 0 --threads 1");
+}
+
+TEST(CheckForward, TellsHowMuchIsDoneRowByRow) {
+  for (const char* backend : {"reference", ""}) {
+    std::vector<double> told;
+    check_forward(Problem::parse("h1 q9 d8"), 0, backend, 1,
+                  [&](double share) { told.push_back(share); });
+    ASSERT_GE(told.size(), 9u);
+    EXPECT_TRUE(std::is_sorted(told.begin(), told.end()));
+    EXPECT_LT(told.front(), 1.0);
+    EXPECT_EQ(told.back(), 1.0);
+  }
 }
 
 TEST(CheckForward, GivesTheSameErrorsOnAnyNumberOfThreads) {

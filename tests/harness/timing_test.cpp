@@ -7,6 +7,7 @@
 #include <cmath>
 #include <ctime>
 #include <string>
+#include <vector>
 
 namespace strobe::harness {
 namespace {
@@ -51,6 +52,20 @@ TEST(TimeRuns, KeepsAllWhereNothingIsAskedOfTheProcessor) {
   EXPECT_TRUE(timing.undisturbed);
   EXPECT_EQ(timing.samples, 4);
   EXPECT_EQ(between, 4);
+}
+
+TEST(TimeRuns, TellsHowManySamplesAreThere) {
+  std::vector<double> told;
+  const TimingOptions options{.runs = 4,
+                              .seconds = 0.0,
+                              .sample = 0.0,
+                              .least_cpu_over_wall = 0.0,
+                              .progress = [&](double share) { told.push_back(share); }};
+  time_runs(sleep_a_little, options);
+  EXPECT_EQ(told, (std::vector<double>{0.25, 0.5, 0.75, 1.0}));
+  told.clear();
+  time_pairs(sleep_a_little, sleep_a_little, options);
+  EXPECT_EQ(told, (std::vector<double>{0.25, 0.5, 0.75, 1.0}));
 }
 
 TEST(TimeRuns, OrdersItsSeconds) {

@@ -20,7 +20,7 @@ FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 QUOTED_PATH = re.compile(
     r"`((?:include|src|harness|tools|tests|bench|examples|scripts|docs|cmake|data|simt)/[\w./-]*)`")
 # What comes with later work: documents may name it before it is there.
-LATER = re.compile(r"src/(context_parallel|gpu)/.*|simt/.*|bench/.*|python/.*")
+LATER = re.compile(r"src/(context_parallel|gpu)/.*|simt/.*|python/.*")
 NO_SPDX = re.compile(
     r"LICENSE|(?!.*CMakeLists\.txt).*\.txt|\.clang-format|\.gitignore|\.gitattributes|"
     r".*\.(md|json|svg|safetensors|npy)|data/.*|tests/fuzz/corpus/.*")

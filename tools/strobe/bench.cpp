@@ -91,6 +91,11 @@ std::vector<Problem> checked_problems(const BenchOptions& options,
   if (!options.compare.empty() && options.compare != "standard") {
     fail("bench-compare", fmt::format("--compare {}: accepted is standard", options.compare));
   }
+  if (options.measure.hot && options.measure.where.op() != Op::decode) {
+    fail("bench-hot",
+         "--hot keeps decode to one cache, and forward always has the same tensors; leave it out, "
+         "or take --op decode");
+  }
   std::vector<Problem> problems;
   for (const SuiteCase& one : cases) {
     problems.push_back(planned(one.text, options.measure.where));
@@ -259,6 +264,7 @@ int bench(BenchOptions options) {
     MeasureOptions measured = options.measure;
     measured.draw.values = cases[i].values;
     measured.hot = measured.hot || cases[i].hot;
+    measured.progress = [&](double part) { progress.part(part); };
     with_memory_for(problems[i], bench_bytes(measured),
                     [&] { rows.push_back(measure(problems[i], measured, cases[i].relative_to)); });
     rows.back().text = cases[i].text;

@@ -73,8 +73,7 @@ int check(const CheckOptions& options) {
   const PlanOptions plan = options.where.plan_options();
   const harness::Draw draw(options.seed, read_values(options.values));
   const std::vector<Problem> problems = parse_cases(options.cases);
-  for (const Problem& problem : problems)
-    api::check_op(problem, plan.op, plan.splits, "strobe check");
+  for (const Problem& problem : problems) api::check_op(problem, plan.op, plan.splits, "check");
   Progress progress(static_cast<int>(problems.size()));
   int failed = 0;
   for (const Problem& problem : problems) {

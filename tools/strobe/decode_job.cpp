@@ -95,19 +95,21 @@ class DecodeJob : public RunJob {
     harness::decode_tensors(in_, out_);  // q and the cache are there
     check_ranks(in_);
     const Problem asked = read_words(words);
-    api::check_op(asked, Op::decode, where.splits, "strobe run");
+    api::check_op(asked, Op::decode, where.splits, "run");
     check_words(asked, in_);
     take_layout(asked.layout, kOfLayout);
     if (asked.layout == Layout::bhsd) swap_scales(in_);
     bhsd_ = asked.layout == Layout::bhsd;
     const Problem sizes = with_sizes(asked, in_);
-    api::check_problem(sizes, "strobe run");
+    api::check_problem(sizes, "run");
     make_outputs(sizes, /*packed=*/false);
     tensors_ = harness::decode_tensors(in_, out_);
-    plan(Problem::of(tensors_, options_of(asked)), where);
-    check_numbers(asked, problem());
-    check_kv(asked, problem());
-    turned_ = reference::turn_queries(api::decode_params(tensors_, problem()));
+    const Problem posed = Problem::of(tensors_, options_of(asked));
+    check_axes(words, asked, posed);
+    check_numbers(asked, posed);
+    check_kv(asked, posed);
+    plan(posed, where);
+    turned_ = reference::turn_queries(api::decode_params(tensors_, posed));
   }
 
   void run() override { runner_->run(tensors_); }

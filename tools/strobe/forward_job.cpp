@@ -63,16 +63,18 @@ class ForwardJob : public RunJob {
       : RunJob(files) {
     harness::forward_tensors(in_, out_);  // q, k and v are there, and nothing that it cannot take
     const Problem asked = read_words(words);
-    api::check_op(asked, Op::forward, where.splits, "strobe run");
+    api::check_op(asked, Op::forward, where.splits, "run");
     check_storage(asked, in_);
     check_ranks(in_);
     constexpr const char* kNames[] = {"q", "k", "v", "o"};
     take_layout(asked.layout, kNames);
     const Problem sizes = with_sizes(asked, harness::forward_tensors(in_, out_));
-    api::check_problem(sizes, "strobe run");
+    api::check_problem(sizes, "run");
     make_outputs(sizes, is_packed(in_));
     tensors_ = harness::forward_tensors(in_, out_);
-    plan(Problem::of(tensors_, options_of(asked)), where);
+    const Problem posed = Problem::of(tensors_, options_of(asked));
+    check_axes(words, asked, posed);
+    plan(posed, where);
   }
 
   void run() override { runner_->run(tensors_); }

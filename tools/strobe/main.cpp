@@ -21,6 +21,11 @@ namespace {
 constexpr int kBadInput = 2;
 constexpr int kMachine = 3;
 
+/// Written as it stands, by a process that has no memory to put a message together.
+constexpr const char* kNoMemory =
+    "strobe: not even the few KiB beside the tensors are left in memory; free some, or raise the "
+    "limit (ulimit -v) [memory-nothing]\n";
+
 constexpr const char* kFourCommands =
     R"(strobe computes exact attention without ever storing the score matrix. Four commands to try:
 
@@ -60,6 +65,21 @@ int report(std::string_view message, int status) {
   return status;
 }
 
+/// "strobe check --help", once the command is known.
+std::string help_of(const CLI::App& app) {
+  const auto commands = app.get_subcommands();
+  return commands.empty() ? "strobe --help"
+                          : fmt::format("strobe {} --help", commands.front()->get_name());
+}
+
+/// A full disk shows at the latest here.
+void finish_output() {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return;
+  fail("standard-output",
+       "standard output could not be written in full; see that its disk has room and its reader "
+       "reads to the end");
+}
+
 int run_tool(int argc, char** argv) {
   CLI::App app{"Exact attention at hardware speed, without the score matrix.", "strobe"};
   app.footer(kExamples);
@@ -78,7 +98,7 @@ int run_tool(int argc, char** argv) {
   } catch (const CLI::Success& success) {  // --help and --version
     return app.exit(success);
   } catch (const CLI::ParseError& error) {
-    fail("command-line", fmt::format("{}; strobe --help shows what is accepted", error.what()));
+    fail("command-line", fmt::format("{}; {} shows what is accepted", error.what(), help_of(app)));
   }
   if (chosen) return chosen();
   fmt::print("{}", kFourCommands);
@@ -88,7 +108,9 @@ int run_tool(int argc, char** argv) {
 /// The run, and every way it can fail.
 int reported(int argc, char** argv) {
   try {
-    return run_tool(argc, argv);
+    const int status = run_tool(argc, argv);
+    finish_output();
+    return status;
   } catch (const Error& error) {
     const bool machine = error.code() == Code::out_of_memory || error.code() == Code::device;
     return report(error.what(), machine ? kMachine : kBadInput);
@@ -104,10 +126,7 @@ int guarded(int argc, char** argv) {
   try {
     return reported(argc, argv);
   } catch (const std::bad_alloc&) {
-    std::fputs(
-        "strobe: not even the few KiB beside the tensors are left in memory; free some, "
-        "or raise the limit (ulimit -v)\n",
-        stderr);
+    std::fputs(kNoMemory, stderr);
     return kMachine;
   }
 }
@@ -115,10 +134,4 @@ int guarded(int argc, char** argv) {
 }  // namespace
 }  // namespace strobe::tool
 
-int main(int argc, char** argv) {
-  const int status = strobe::tool::guarded(argc, argv);
-  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
-    return strobe::tool::report("standard output could not be written", 3);
-  }
-  return status;
-}
+int main(int argc, char** argv) { return strobe::tool::guarded(argc, argv); }

@@ -11,6 +11,7 @@
 #include "harness/machine.hpp"
 #include "harness/peaks.hpp"
 #include "harness/standard_attention.hpp"
+#include "harness/stretch.hpp"
 #include "memory.hpp"
 #include "plan/cost.hpp"
 #include "strobe/error.hpp"
@@ -24,8 +25,9 @@ constexpr int kPairs = 7;
 double ratio(double part, double whole) { return whole > 0 ? part / whole : 0.0; }
 
 /// Times the job alone or, where there is another, in turn with it.
-void time_job(BenchRow& row, BenchJob& job, BenchJob* other, const std::function<void()>& between) {
-  harness::TimingOptions timing{.threads_with_work = job.threads_with_work()};
+void time_job(BenchRow& row, BenchJob& job, BenchJob* other, const std::function<void()>& between,
+              const harness::Told& progress) {
+  harness::TimingOptions timing{.threads_with_work = job.threads_with_work(), .progress = progress};
   if (other == nullptr) {
     row.timing = harness::time_runs([&] { job.run(); }, timing, between);
     return;
@@ -40,12 +42,12 @@ void time_job(BenchRow& row, BenchJob& job, BenchJob* other, const std::function
   row.relative->cpu_ratio = pairs.cpu_ratio;
 }
 
-void time_kernel(BenchRow& row, BenchJob& job, BenchJob* other) {
+void time_kernel(BenchRow& row, BenchJob& job, BenchJob* other, const harness::Told& progress) {
   const harness::Team team = job.runner().team();
   std::vector<double> reads;
   const auto read = [&] { reads.push_back(harness::read_bandwidth(job.buffers(), team)); };
   harness::PeakMeter meter(harness::peak_for(job.runner().backend(), row.problem.dtype), team);
-  time_job(row, job, other, read);
+  time_job(row, job, other, read, progress);
   if (reads.empty()) read();
   meter.measure();
   row.peak_name = harness::name_of(meter.peak());
@@ -56,13 +58,15 @@ void time_kernel(BenchRow& row, BenchJob& job, BenchJob* other) {
   row.peak_bytes = harness::median(reads);
 }
 
-void time_standard(BenchRow& row, const ForwardParams& params, const harness::Team& team) {
+void time_standard(BenchRow& row, const ForwardParams& params, const harness::Team& team,
+                   const harness::Told& progress) {
   try {
     harness::StandardAttention standard(params, team.threads);
     StandardRow result{.score_bytes = standard.score_bytes(),
                        .workspace_bytes = standard.workspace_bytes()};
-    result.timing = harness::time_runs([&] { standard.run(params, team); },
-                                       {.threads_with_work = team.threads, .runs = kStandardRuns});
+    result.timing = harness::time_runs(
+        [&] { standard.run(params, team); },
+        {.threads_with_work = team.threads, .runs = kStandardRuns, .progress = progress});
     row.standard = result;
   } catch (const Error& error) {
     if (error.code() != Code::out_of_memory) throw;
@@ -106,10 +110,12 @@ BenchRow measure(const Problem& problem, const MeasureOptions& options,
                .caches = job->caches(),
                .cache_bytes = job->caches() > 0 ? key_bytes(problem) : 0};
   if (other) row.relative = RelativeRow{.text = relative_to};
-  time_kernel(row, *job, other.get());
+  const double timed = options.standard ? 0.5 : 1.0;  // the share that is the kernel's
+  time_kernel(row, *job, other.get(), harness::stretch(options.progress, 0.0, timed));
   row.busy = job->busy();
   row.peak_rss_bytes = harness::peak_rss_bytes();
-  if (options.standard) time_standard(row, params, runner.team());
+  if (options.standard)
+    time_standard(row, params, runner.team(), harness::stretch(options.progress, timed, 1.0));
   return row;
 }
 

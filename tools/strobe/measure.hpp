@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -69,6 +70,8 @@ struct MeasureOptions {
   harness::Draw draw{0};
   bool standard = false;
   bool hot = false;  ///< decode: the same cache in every run
+  /// Told what share of a case is done, from 0 to 1.
+  std::function<void(double)> progress{};
 };
 
 /// Makes tensors, plan, workspace and threads, then times the run alone. With `relative_to`, a case

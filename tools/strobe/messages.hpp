@@ -17,14 +17,18 @@ struct Message {
 };
 
 /// To add a message: a row here, a paragraph "#### id" in docs/errors.md, a test in tests/cli that
-/// provokes it. tests/cli/errors_doc_test.py compares the three.
+/// provokes it. tests/cli/messages_test.py compares the three.
 inline constexpr std::array kMessages{
     Message{"command-line", Code::invalid_argument},
+    Message{"standard-output", Code::device},
+    Message{"memory-nothing", Code::out_of_memory},
     Message{"op-unknown", Code::invalid_argument},
     Message{"op-later", Code::unsupported},
     Message{"threads-range", Code::invalid_argument},
+    Message{"seed-number", Code::invalid_argument},
     Message{"values-unknown", Code::invalid_argument},
     Message{"output-place", Code::invalid_argument},
+    Message{"output-input", Code::invalid_argument},
     Message{"run-output-missing", Code::invalid_argument},
     Message{"run-output-kind", Code::invalid_argument},
     Message{"run-input-missing", Code::invalid_argument},
@@ -33,12 +37,15 @@ inline constexpr std::array kMessages{
     Message{"run-varlen", Code::invalid_argument},
     Message{"run-seqlens", Code::invalid_argument},
     Message{"run-option", Code::invalid_argument},
+    Message{"run-blocks", Code::invalid_argument},
+    Message{"run-axes", Code::invalid_argument},
     Message{"run-number", Code::invalid_argument},
     Message{"report-compare", Code::invalid_argument},
     Message{"row-part", Code::invalid_argument},
     Message{"row-missing", Code::invalid_argument},
     Message{"row-number", Code::invalid_argument},
     Message{"row-range", Code::invalid_argument},
+    Message{"words-row", Code::invalid_argument},
     Message{"words-count", Code::invalid_argument},
     Message{"words-size", Code::invalid_argument},
     Message{"picture-row", Code::invalid_argument},
@@ -47,6 +54,7 @@ inline constexpr std::array kMessages{
     Message{"bench-suite", Code::invalid_argument},
     Message{"bench-compare", Code::invalid_argument},
     Message{"bench-pages", Code::unsupported},
+    Message{"bench-hot", Code::invalid_argument},
     Message{"memory-size", Code::invalid_argument},
     Message{"memory-case", Code::out_of_memory},
 };

@@ -10,7 +10,9 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <filesystem>
+#include <limits>
 #include <system_error>
 
 #include "messages.hpp"
@@ -20,6 +22,17 @@ namespace strobe::tool {
 namespace {
 
 constexpr int kMostThreads = 4096;
+
+/// Not CLI11's reading of numbers, whose message quotes a range of 309 digits.
+std::uint64_t parse_seed(const std::string& text) {
+  std::uint64_t seed = 0;
+  const char* const last = text.data() + text.size();
+  const auto [end, error] = std::from_chars(text.data(), last, seed);
+  if (error == std::errc{} && end == last) return seed;
+  fail("seed-number", fmt::format("--seed {}: not a seed; give a whole number from 0 to {}", text,
+                                  std::numeric_limits<std::uint64_t>::max()));
+}
+
 }  // namespace
 
 int Where::thread_count() const { return threads == 0 ? available_threads() : threads; }
@@ -53,7 +66,9 @@ void add_op(CLI::App& command, Where& where) {
 void add_backend(CLI::App& command, Where& where) {
   command.add_option(
       "--backend", where.backend,
-      "reference, cpu, cpu:portable, cpu:avx2, cpu:avx512, cpu:avx512bf16; the best if left out");
+      "reference, cpu, cpu:portable, cpu:avx2, cpu:avx512, cpu:avx512bf16: the best kernels that "
+      "take the case with no more instructions than that (avx512bf16 runs f32 with avx512); the "
+      "best of this machine if left out");
 }
 
 void add_threads(CLI::App& command, Where& where) {
@@ -61,7 +76,11 @@ void add_threads(CLI::App& command, Where& where) {
 }
 
 void add_seed(CLI::App& command, std::uint64_t& seed) {
-  command.add_option("--seed", seed, "fixes the random tensors (0)")->check(CLI::NonNegativeNumber);
+  command
+      .add_option_function<std::string>(
+          "--seed", [&seed](const std::string& text) { seed = parse_seed(text); },
+          "fixes the random tensors (0)")
+      ->type_name("UINT");
 }
 
 void add_values(CLI::App& command, std::string& name) {

@@ -46,6 +46,8 @@ packed sequences, which cu_seqlens_q and cu_seqlens_k describe, as [total, heads
 With --op decode the keys lie in k_cache and v_cache, [entries, slots, heads, dim] or with
 page_table [pages, slots, heads, dim], as many as cache_seqlens says; k and v are new ones, and
 the cache with them is written too.
+Masks, scores and lengths that lie in memory are on when their tensors are there, in the file or
+as --bias bias.npy and so on; docs/cases.md lists them all under "Tensors by name".
 
 Examples:
   strobe run --in data/minilm/layer3.safetensors --out out.safetensors --report
@@ -63,16 +65,31 @@ struct RowView {
 
 bool wants_row(const RunOptions& options) { return !options.show_row.empty(); }
 
+/// All files that are read, those of words too.
+InputFiles all_inputs(const RunOptions& options) {
+  InputFiles files = options.input;
+  if (!options.tokens.empty()) files.npy["tokens"] = options.tokens;
+  const RowName row = wants_row(options) ? parse_row_name(options.show_row) : RowName{};
+  if (!row.tokens.empty()) files.npy["show-row tokens"] = row.tokens;
+  return files;
+}
+
 void check_options(const RunOptions& options) {
   check_threads(options.where);
+  const InputFiles inputs = all_inputs(options);
   if (options.out.empty() && !options.report && !wants_row(options)) {
     fail("run-output-missing",
          "run: --out is missing: name a .safetensors file or a folder for .npy files, or "
          "ask for --report or --show-row");
   }
-  if (!options.out.empty()) check_output(options.out);
+  if (!options.out.empty()) check_output(options.out, inputs);
+  if (!options.tokens.empty() && !wants_row(options)) {
+    fail("words-row",
+         "--tokens labels what one row attends to: name it with --show-row head=H,row=R");
+  }
   if (options.svg.empty()) return;
   check_output_file(options.svg, "--svg");
+  check_not_input(options.svg, "--svg", inputs);
   if (!wants_row(options)) {
     fail("picture-row",
          "--svg draws what one row attends to: name it with --show-row head=H,row=R");
@@ -183,7 +200,8 @@ void add_run(CLI::App& app, Action& chosen) {
   CLI::App* command = app.add_subcommand("run", "attention over tensors from files");
   const auto options = std::make_shared<RunOptions>();
   command->add_option("options", options->words, "causal window=128,0 ...: a case without sizes");
-  command->add_option("--in", options->input.safetensors, "a .safetensors file");
+  command->add_option("--in", options->input.safetensors,
+                      "a .safetensors file of tensors by name; docs/cases.md lists the names");
   command->add_option("--out", options->out,
                       "a .safetensors file, or a folder for o.npy, lse.npy ...");
   add_op(*command, options->where);

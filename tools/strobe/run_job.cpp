@@ -4,8 +4,11 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <limits>
+#include <sstream>
 #include <string_view>
 #include <utility>
 
@@ -15,6 +18,47 @@
 #include "semantics/number_formats.hpp"
 
 namespace strobe::tool {
+namespace {
+
+/// Where an axis has one entry at most, its letter and 1 mean the same.
+bool same_axes(const PairAxes& asked, const PairAxes& own, const Problem& sizes) {
+  const auto same = [](bool one, bool other, std::int64_t size) {
+    return one == other || size <= 1;
+  };
+  return same(asked.batch, own.batch, sizes.batch) &&
+         same(asked.heads, own.heads, sizes.num_heads) &&
+         same(asked.queries, own.queries, sizes.seqlen_q) &&
+         same(asked.keys, own.keys, sizes.seqlen_k);
+}
+
+bool names_axes(const std::string& words, const char* word) {
+  std::istringstream rest(words);
+  const std::string start = fmt::format("{}=", word);
+  return std::any_of(std::istream_iterator<std::string>(rest), {},
+                     [&](const std::string& one) { return one.starts_with(start); });
+}
+
+/// "bias=1,h,q,k": the word of one tensor alone.
+std::string bias_word(const Problem& p) {
+  return Problem{.dtype = p.dtype, .o_dtype = p.dtype, .bias = p.bias, .bias_dtype = p.bias_dtype}
+      .options_to_string();
+}
+
+std::string allowed_word(const Problem& p) {
+  return Problem{.dtype = p.dtype, .o_dtype = p.dtype, .allowed = p.allowed}.options_to_string();
+}
+
+/// Sizes of blocks are nowhere but in the word, and mean nothing without the tensor.
+void check_blocks(const Problem& asked, const harness::TensorMap& in) {
+  check_word({"blocks", asked.mask.block_q > 0, "blocks", "blocks"}, in);
+  if (asked.mask.block_q > 0 || !in.contains("blocks")) return;
+  fail("run-blocks", fmt::format("run: the input holds the tensor blocks, {}, and no word says how "
+                                 "large its blocks are; add blocks=64 or blocks=QUERIES/KEYS, or "
+                                 "leave the tensor out",
+                                 harness::to_string(in.at("blocks").shape())));
+}
+
+}  // namespace
 
 void check_word(const TensorWord& word, const harness::TensorMap& in) {
   if (!word.wanted || in.contains(word.tensor) || in.contains(word.other)) return;
@@ -23,6 +67,20 @@ void check_word(const TensorWord& word, const harness::TensorMap& in) {
                                 : fmt::format("{} or {}", word.tensor, word.other);
   fail("run-option", fmt::format("run: {} needs the tensor {}; give it, or leave the word out",
                                  word.word, names));
+}
+
+void check_axes(const std::string& words, const Problem& asked, const Problem& problem) {
+  const auto refuse = [](const char* name, const std::string& is, const std::string& wanted) {
+    fail("run-axes", fmt::format("run: {}, and the tensor {} is one of {}; mend the word, or leave "
+                                 "it out, as the tensor tells its axes",
+                                 wanted, name, is));
+  };
+  // Without :f32 the word leaves the type to the tensor.
+  const bool same_type = asked.bias_dtype == asked.dtype || asked.bias_dtype == problem.bias_dtype;
+  if (names_axes(words, "bias") && !(same_axes(asked.bias, problem.bias, problem) && same_type))
+    refuse("bias", bias_word(problem), bias_word(asked));
+  if (names_axes(words, "allowed") && !same_axes(asked.allowed, problem.allowed, problem))
+    refuse("allowed", allowed_word(problem), allowed_word(asked));
 }
 
 Options options_of(const Problem& asked) {
@@ -42,7 +100,6 @@ Problem RunJob::read_words(const std::string& words) {
   };
   Problem asked = parse(1);
   if (asked.layout == Layout::bhsd) asked = parse(2);
-  // Of blocks=, the library asks for the tensor.
   for (const TensorWord& word :
        {TensorWord{"alibi", asked.alibi, "alibi_slopes", "alibi_slopes"},
         TensorWord{"bias", asked.bias.given, "bias", "bias"},
@@ -50,6 +107,7 @@ Problem RunJob::read_words(const std::string& words) {
         TensorWord{"intervals", asked.intervals != Intervals::none, "key_begin", "key_end"},
         TensorWord{"sink_logits", asked.sink_logits, "sink_logits", "sink_logits"}})
     check_word(word, in_);
+  check_blocks(asked, in_);
   return asked;
 }
 

@@ -74,6 +74,11 @@ struct TensorWord {
 };
 void check_word(const TensorWord& word, const harness::TensorMap& in);
 
+/// The axes that `bias=` and `allowed=` name must be those of the tensors: throws
+/// Error(invalid_argument) where an axis is one value for all in the one and not in the other. The
+/// bare words name none.
+void check_axes(const std::string& words, const Problem& asked, const Problem& problem);
+
 /// The options that both operations take.
 Options options_of(const Problem& asked);
 

@@ -18,6 +18,28 @@ namespace {
 
 constexpr std::string_view kSafetensors = ".safetensors";
 
+/// By device and inode: links and other spellings are the same file.
+bool same_file(const std::string& one, const std::string& other) {
+  std::error_code missing;
+  return std::filesystem::equivalent(one, other, missing);
+}
+
+void check_folder(const std::string& out) {
+  const std::filesystem::path path(out);
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) return;
+  if (path.has_extension() || std::filesystem::exists(path, ignored)) {
+    fail("run-output-kind",
+         fmt::format("--out {}: is neither a folder nor named .safetensors; results are two "
+                     "tensors, so give one of these, a new folder with a dot in its name as "
+                     "NAME/",
+                     out));
+  }
+  const std::string folder =
+      out.ends_with('/') ? out.substr(0, out.find_last_not_of('/') + 1) : out;
+  check_output_file(folder, "--out");
+}
+
 }  // namespace
 
 harness::TensorMap read_inputs(const InputFiles& files) {
@@ -39,20 +61,25 @@ harness::TensorMap read_inputs(const InputFiles& files) {
   return in;
 }
 
-void check_output(const std::string& out) {
-  if (out.ends_with(kSafetensors)) return check_output_file(out, "--out");
-  const std::filesystem::path path(out);
-  std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored)) return;
-  if (path.extension() == ".npy" || std::filesystem::exists(path, ignored)) {
-    fail("run-output-kind",
-         fmt::format("--out {}: is neither a folder nor named .safetensors; results are two "
-                     "tensors, so give one of these",
-                     out));
+void check_not_input(const std::string& path, const char* option, const InputFiles& inputs) {
+  const auto check = [&](std::string_view input_option, const std::string& input) {
+    if (!same_file(path, input)) return;
+    fail("output-input",
+         fmt::format("{} {}: is the file of --{} {}, which the result would replace; name another",
+                     option, path, input_option, input));
+  };
+  check("in", inputs.safetensors);
+  for (const auto& [name, file] : inputs.npy) check(name, file);
+}
+
+void check_output(const std::string& out, const InputFiles& inputs) {
+  if (out.ends_with(kSafetensors)) {
+    check_output_file(out, "--out");
+    return check_not_input(out, "--out", inputs);
   }
-  const std::string folder =
-      out.ends_with('/') ? out.substr(0, out.find_last_not_of('/') + 1) : out;
-  check_output_file(folder, "--out");
+  check_folder(out);
+  for (const char* name : {"o", "lse", "k_cache", "v_cache", "k_scale", "v_scale"})
+    check_not_input(fmt::format("{}/{}.npy", out, name), "--out", inputs);
 }
 
 std::string write_outputs(const std::string& out, const harness::TensorMap& tensors) {

@@ -19,8 +19,12 @@ struct InputFiles {
 harness::TensorMap read_inputs(const InputFiles& files);
 
 /// Throws Error(invalid_argument) when results could not be written to `out`: a .safetensors file,
-/// else a folder, which need not exist yet.
-void check_output(const std::string& out);
+/// else a folder, which need not exist yet; or when that would replace an input.
+void check_output(const std::string& out, const InputFiles& inputs);
+
+/// Throws Error(invalid_argument) when `path` is one of the inputs, whatever either is called;
+/// `option` is what the message blames.
+void check_not_input(const std::string& path, const char* option, const InputFiles& inputs);
 
 /// Writes to a .safetensors file or a folder of .npy files; says what went where.
 std::string write_outputs(const std::string& out, const harness::TensorMap& tensors);
