@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "bench/program.hpp"
 #include "harness/accuracy.hpp"
 #include "harness/random_cache.hpp"
 #include "harness/random_tensors.hpp"
@@ -88,12 +89,4 @@ void print_table() {
 }  // namespace
 }  // namespace strobe::harness
 
-int main() {
-  try {
-    strobe::harness::print_table();
-    return 0;
-  } catch (const strobe::Error& error) {
-    fmt::print(stderr, "{}\n", error.what());
-    return 1;
-  }
-}
+int main() { return strobe::bench::print(strobe::harness::print_table); }
