@@ -79,7 +79,7 @@ class Combine {
     const std::int64_t offset = p_.o_strides.offset(n.batch, at, row.head);
     const Vec inverse = inverse_of<C>(row_sum_, Real(1));
     for (std::int64_t d = 0; d < p_.head_dim_v; d += C::kLanes) {
-      const Vec x = C::Isa::mul(C::Isa::mul(gain, C::Isa::load(total_ + d)), inverse);
+      const Vec x = output_of<C>(C::Isa::mul(gain, C::Isa::load(total_ + d)), inverse);
       const int left = static_cast<int>(p_.head_dim_v - d);
       if (p_.o_dtype == DType::f32)
         C::Isa::store_row(static_cast<float*>(p_.o) + offset + d, x, left);

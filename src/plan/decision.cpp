@@ -9,12 +9,13 @@ namespace strobe::plan {
 
 namespace {
 
-cpu::DecodeCall decode_call(const Problem& problem, const Decision& decision, int splits) {
+cpu::DecodeCall decode_call(const Problem& problem, const Decision& decision) {
   cpu::DecodeCall call;
   call.few = decision.kernel->decode;
   call.tile = decision.kernel->forward;
   call.tiles = decision.tiles;
-  if (call.few != nullptr) call.cut = choose_cut(problem, *call.few, decision.threads, splits);
+  if (call.few != nullptr)
+    call.cut = choose_cut(problem, *call.few, decision.threads, decision.splits);
   call.sizes = decode_sizes(problem);
   call.seqlen_q = problem.seqlen_q;
   call.num_heads = problem.num_heads;
@@ -31,6 +32,7 @@ Decision decide(const Problem& problem, cpu::Isa allowed, const PlanOptions& opt
   Decision decision;
   decision.op = options.op;
   decision.threads = options.threads;
+  decision.splits = options.splits;
   decision.kernel = find(problem, options.op, allowed);
   if (decision.kernel == nullptr) return decision;
   if (const cpu::ForwardKernel* kernel = decision.kernel->forward) {
@@ -40,7 +42,7 @@ Decision decide(const Problem& problem, cpu::Isa allowed, const PlanOptions& opt
                                      decision.tiles, options.threads);
   }
   if (options.op == Op::decode) {
-    decision.call = decode_call(problem, decision, options.splits);
+    decision.call = decode_call(problem, decision);
     decision.workspace_bytes = cpu::decode_call_bytes(decision.call);
   }
   return decision;

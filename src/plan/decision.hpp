@@ -15,6 +15,7 @@ struct Decision {
   Op op = Op::forward;
   int tiles = 1;
   int threads = 1;
+  int splits = 0;          ///< asked for; 0: as many as pay
   cpu::DecodeCall call{};  ///< op decode
   std::size_t workspace_bytes = 0;
 };

@@ -56,6 +56,26 @@ std::string tile_rows(const Problem& problem, const Decision& decision) {
                           count_text(decision.threads, "thread", "threads"));
 }
 
+/// Why a decode call has this kernel.
+std::string because_row(const Problem& problem) {
+  return row("because",
+             count_text(problem.seqlen_q, "query", "queries") +
+                 text(" of a sequence; few are up to %lld", static_cast<long long>(kFewQueries)));
+}
+
+/// A decode call of the tile kernel, which no splits reach: what was asked for is not made quietly
+/// something else.
+std::string many_rows(const Problem& problem, const Decision& decision) {
+  const std::int64_t tasks = count_tasks(problem, *decision.kernel->forward, decision.tiles);
+  const std::string splits =
+      decision.splits > 0 ? text("do not apply, %d asked for", decision.splits) : "do not apply";
+  return because_row(problem) + tile_rows(problem, decision) +
+         row("splits", splits + ": a task is some queries over all of their keys") +
+         row("busy", text("%lld of %d threads",
+                          static_cast<long long>(std::min<std::int64_t>(decision.threads, tasks)),
+                          decision.threads));
+}
+
 /// Why this kernel, what its tasks are, and how many threads they keep busy.
 std::string leaf_rows(const Problem& problem, const Decision& decision) {
   const cpu::DecodeCall& call = decision.call;
@@ -63,11 +83,9 @@ std::string leaf_rows(const Problem& problem, const Decision& decision) {
     return std::min<std::int64_t>(decision.threads, cpu::count_tasks(call.sizes, cut));
   };
   const std::int64_t leaves = cpu::count_leaves(problem.seqlen_k);
-  const std::int64_t parts = (leaves + call.cut.leaves - 1) / call.cut.leaves;
+  const std::int64_t parts = cpu::count_parts(leaves, call.cut);
   const cpu::DecodeCut whole = choose_cut(problem, *call.few, decision.threads, 1);
-  std::string out = row("because", count_text(problem.seqlen_q, "query", "queries") +
-                                       text(" of a sequence; few are up to %lld",
-                                            static_cast<long long>(kFewQueries)));
+  std::string out = because_row(problem);
   out += row("rows",
              text("%lld for each pass over a key head", static_cast<long long>(call.sizes.rows)));
   out += row("splits", count_text(parts, "part", "parts") + " of up to " +
@@ -77,8 +95,10 @@ std::string leaf_rows(const Problem& problem, const Decision& decision) {
              text("%lld of ", static_cast<long long>(cpu::count_tasks(call.sizes, call.cut))) +
                  count_text(call.cut.kv_heads, "key head", "key heads"));
   if (call.cut.sequences > 1)
-    out += row("shared pages", text("read once for up to %lld sequences, by whole leaves",
-                                    static_cast<long long>(call.cut.sequences)));
+    out += row("shared pages",
+               text("read once for up to %lld sequences, by whole leaves; %lld tasks if all share",
+                    static_cast<long long>(call.cut.sequences),
+                    static_cast<long long>(count_shared_tasks(problem, call.cut))));
   return out + row("busy", text("%lld of %d threads; %lld if keys were not split",
                                 static_cast<long long>(busy(call.cut)), decision.threads,
                                 static_cast<long long>(busy(whole))));
@@ -87,7 +107,13 @@ std::string leaf_rows(const Problem& problem, const Decision& decision) {
 std::string chosen(const Problem& problem, const Decision& decision) {
   const KernelRow& kernel = *decision.kernel;
   std::string out = row("kernel", kernel.name() + " (" + kernel.arithmetic() + ")");
-  out += kernel.forward != nullptr ? tile_rows(problem, decision) : leaf_rows(problem, decision);
+  if (kernel.forward == nullptr)
+    out += leaf_rows(problem, decision);
+  else if (decision.op == Op::decode)
+    out += many_rows(problem, decision);
+  else
+    out += tile_rows(problem, decision);
+  if (problem.kv_dtype != DType::none) out += row("codes", kernel.codes(problem));
   const bool grows = decision.op == Op::decode;
   return out + row("workspace", bytes_text(static_cast<double>(decision.workspace_bytes)) +
                                     (grows ? "" : " (independent of the sequence length)"));

@@ -13,6 +13,10 @@ std::int64_t count_tasks(const Problem& problem, const cpu::ForwardKernel& kerne
 
 namespace {
 
+constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+constexpr std::size_t kTaskRoom = std::size_t{1} << 19;  // rows of a decode task stay in L2
+
 /// The more tiles, the more rarely a key block is copied or read from afar; but o and q of all
 /// tiles should stay in L2 (1 MB) where they can. Measured on Zen 4, bench/notes.md: at d=64 16
 /// tiles of 64 rows beat 8 by .5 to 1 %, from 160 to 256 dims 8 beat 4 by 2 %; on Zen 3 with AVX2 4
@@ -53,27 +57,50 @@ cpu::DecodeSizes decode_sizes(const Problem& p) {
 }
 
 std::int64_t append_slots(const Problem& p) {
-  // One sequence meets itself where a page comes twice in the rows of its table that it appends to.
-  const bool pages_meet = p.page_size > 0 && (p.batch > 1 || p.seqlen_new > p.page_size);
-  const bool entries_meet = p.cache_batch_idx && p.batch > 1;
-  return pages_meet || entries_meet ? p.batch * p.seqlen_new : 0;
+  // One sequence meets itself where a page comes twice in its row of the table.
+  const bool may_meet = p.page_size > 0 || (p.cache_batch_idx && p.batch > 1);
+  return may_meet ? p.batch * p.seqlen_new : 0;
 }
+
+std::int64_t count_shared_tasks(const Problem& problem, const cpu::DecodeCut& cut) {
+  cpu::DecodeSizes sizes = decode_sizes(problem);
+  sizes.batch = ceil_div(sizes.batch, cut.sequences);
+  return cpu::count_tasks(sizes, cut);
+}
+
+namespace {
+
+/// Sequences whose tables say so share a pass over their pages. Their rows stay in L2 too, and
+/// tasks that all share are still enough for every thread: with fewer heads, as each page is then
+/// read once all the same, and only then with fewer sequences.
+void choose_sequences(const Problem& problem, const cpu::DecodeKernel& kernel, int threads,
+                      cpu::DecodeCut& cut) {
+  if (problem.page_size == 0) return;
+  cut.sequences = std::clamp<std::int64_t>(problem.batch, 1, cpu::kMostMembers);
+  const cpu::DecodeSizes sizes = decode_sizes(problem);
+  while (cut.sequences > 1 && kernel.scratch_bytes(sizes.shape(cut)) > 2 * kTaskRoom)
+    cut.sequences /= 2;
+  const auto idle = [&] { return count_shared_tasks(problem, cut) < threads; };
+  while (cut.sequences > 1 && cut.kv_heads > 1 && idle()) cut.kv_heads = (cut.kv_heads + 1) / 2;
+  if (cut.sequences == 1 || !idle()) return;
+  while (cut.sequences > 1 && idle()) --cut.sequences;
+  // Even ones: 4 and 4 of 8 sequences end before 7 and 1.
+  cut.sequences = ceil_div(problem.batch, ceil_div(problem.batch, cut.sequences));
+}
+
+}  // namespace
 
 cpu::DecodeCut choose_cut(const Problem& problem, const cpu::DecodeKernel& kernel, int threads,
                           int splits) {
-  constexpr std::size_t kRoom = std::size_t{1} << 19;  // rows of a task stay in L2
   const cpu::DecodeSizes sizes = decode_sizes(problem);
   const std::int64_t leaves = cpu::count_leaves(sizes.seqlen_k);
   cpu::DecodeCut cut{1, sizes.num_heads_kv};
-  if (splits > 0) cut.leaves = std::max<std::int64_t>(1, (leaves + splits - 1) / splits);
+  if (splits > 0) cut.leaves = std::max<std::int64_t>(1, ceil_div(leaves, splits));
   const auto bytes = [&] { return kernel.scratch_bytes(sizes.shape(cut)); };
   const std::int64_t enough = threads > 1 ? 4 * std::int64_t{threads} : 1;
-  while (cut.kv_heads > 1 && (cpu::count_tasks(sizes, cut) < enough || bytes() > kRoom))
+  while (cut.kv_heads > 1 && (cpu::count_tasks(sizes, cut) < enough || bytes() > kTaskRoom))
     cut.kv_heads = (cut.kv_heads + 1) / 2;
-  // Sequences whose tables say so share a pass over their pages; their rows stay in L2 too.
-  if (problem.page_size > 0)
-    cut.sequences = std::clamp<std::int64_t>(problem.batch, 1, cpu::kMostMembers);
-  while (cut.sequences > 1 && bytes() > 2 * kRoom) cut.sequences /= 2;
+  choose_sequences(problem, kernel, threads, cut);
   return cut;
 }
 

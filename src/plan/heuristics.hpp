@@ -20,8 +20,8 @@ constexpr bool few_queries(const Problem& problem) { return problem.seqlen_q <= 
 /// The sizes of a decode problem as its kernels count them.
 cpu::DecodeSizes decode_sizes(const Problem& problem);
 
-/// Numbers that checking the slots of new keys needs room for: one for each new key where two
-/// sequences might meet in one slot, else 0.
+/// Numbers that checking the slots of new keys needs room for: one for each new key where it might
+/// meet another key, new or old, in one slot, else 0.
 std::int64_t append_slots(const Problem& problem);
 
 /// How a decode call is cut into tasks. `splits`: parts of the longest sequence; 0: a leaf a task,
@@ -29,6 +29,10 @@ std::int64_t append_slots(const Problem& problem);
 /// the cache; more tasks keep every thread reading. Moves work, never bits.
 cpu::DecodeCut choose_cut(const Problem& problem, const cpu::DecodeKernel& kernel, int threads,
                           int splits);
+
+/// Tasks of a decode call whose sequences share all of their pages: at least one for each thread,
+/// where smaller tasks can give as many.
+std::int64_t count_shared_tasks(const Problem& problem, const cpu::DecodeCut& cut);
 
 /// Tasks of a call with this many query tiles each (of the longest lengths).
 std::int64_t count_tasks(const Problem& problem, const cpu::ForwardKernel& kernel, int tiles);

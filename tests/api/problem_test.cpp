@@ -154,7 +154,7 @@ Problem random_problem(Random& random) {
   p.mask.chunk = sometimes(random, 0);
   p.mask.prefix = sometimes(random, 0);
   p.mask.sink_tokens = sometimes(random, 0);
-  if (draw(random, 0, 1) == 0) p.score.scale = any_finite(random);
+  if (draw(random, 0, 1) == 0) p.score.scale = std::clamp(any_finite(random), -1e30, 1e30);
   p.storage = static_cast<Storage>(draw(random, 0, 2));
   p.layout = static_cast<Layout>(draw(random, 0, 1));
   p.determinism = static_cast<Determinism>(draw(random, 0, 1));

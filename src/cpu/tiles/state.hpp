@@ -173,6 +173,12 @@ STROBE_INLINE VecOf<C> inverse_of(VecOf<C> row_sum, RealOf<C> gain) {
                         C::Isa::div(C::Isa::set(gain), row_sum));
 }
 
+/// Zeros lose their sign: it would tell how many masked keys of a tile were added as 0 * v.
+template <class C>
+STROBE_INLINE VecOf<C> output_of(VecOf<C> sum, VecOf<C> inverse) {
+  return C::Isa::add(C::Isa::mul(sum, inverse), C::Isa::zero());
+}
+
 /// gain * o / row_sum as rows of Out.
 template <class C, class Out>
 STROBE_NOINLINE void store_o(const TileState<C>& state, const Destination<Out>& out, int head_dim_v,
@@ -185,8 +191,9 @@ STROBE_NOINLINE void store_o(const TileState<C>& state, const Destination<Out>& 
       const int left = head_dim_v - dim < C::kLanes ? head_dim_v - dim : C::kLanes;
       STROBE_UNROLL(16)
       for (int i = 0; i < C::kLanes; ++i)
-        r[i] = i < left ? C::Isa::mul(C::Isa::load(state.o + (dim + i) * C::kTileQ + lane), inverse)
-                        : C::Isa::zero();
+        r[i] = i < left
+                   ? output_of<C>(C::Isa::load(state.o + (dim + i) * C::kTileQ + lane), inverse)
+                   : C::Isa::zero();
       C::Isa::transpose(r);
       STROBE_UNROLL(16)
       for (int i = 0; i < C::kLanes; ++i)
