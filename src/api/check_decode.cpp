@@ -7,10 +7,19 @@
 namespace strobe::api {
 namespace {
 
+/// New keys may have more rows than any sequence appends, and one row may serve as all of them.
+void check_new_bytes(const Named& tensor, const char* where) {
+  if (!tensor.view.given()) return;
+  const Shape& shape = tensor.view.shape;
+  check_bytes(tensor.name, {shape[0], shape[1], shape[2], shape[3]}, tensor.view.dtype, where);
+}
+
 /// Everything but what depends on the options. The problem has the longest lengths.
 Problem check_tensors(const DecodeTensors& t, const char* where) {
   Problem problem = check_shapes(t, where);
   check_problem(problem, where);
+  check_new_bytes({"k", t.k}, where);
+  check_new_bytes({"v", t.v}, where);
   check_memory(t, where);
   const CacheLengths longest = check_cache_lengths(t, where);
   check_overlaps(t, where);

@@ -1,8 +1,13 @@
 // What a problem may ask of one operation and not of another.
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <limits>
+
 #include "api/case_reader.hpp"
+#include "api/checks.hpp"
 #include "api/messages.hpp"
 #include "api/validate.hpp"
+#include "plan/heuristics.hpp"
 
 namespace strobe::api {
 namespace {
@@ -12,6 +17,21 @@ void check_forward_op(const Problem& p, const char* where) {
   fail("op-cache", where,
        {"\"", cache_words(p), "\" is what only decode answers, as forward has no cache; call ",
         "decode (a plan with PlanOptions::op, the tool with --op decode) or leave it out"});
+}
+
+/// States of leaves, turned queries, the order of tasks and the slots of new keys are counted in
+/// int64. Each is less than one of these products, whatever the kernel.
+void check_decode_workspace(const Problem& p, const char* where) {
+  constexpr std::int64_t kNumber = 8, kRest = 32;  // bytes; numbers beside those of o
+  const std::int64_t dims = std::max(p.head_dim, p.head_dim_v) + kRest;
+  const std::int64_t leaves = cpu::count_leaves(p.seqlen_k);
+  if (product_fits({2, kNumber, p.batch, leaves, p.num_heads, p.seqlen_q, dims}) &&
+      product_fits({2, kNumber, p.batch, p.seqlen_new}))
+    return;
+  fail("size-overflow", where,
+       {"the workspace for ", p.batch, " x ", p.num_heads, " heads of ", p.seqlen_q, " queries x ",
+        p.seqlen_k, " keys may take more than ", std::numeric_limits<std::int64_t>::max(),
+        " bytes; make the sizes smaller"});
 }
 
 void check_decode_op(const Problem& p, const char* where) {
@@ -25,6 +45,7 @@ void check_decode_op(const Problem& p, const char* where) {
          {"decode has no dropout, and dropout.probability is ", p.dropout.probability, ", seed ",
           p.dropout.seed, ", offset ", p.dropout.offset, "; leave all three 0"});
   }
+  check_decode_workspace(p, where);
 }
 
 }  // namespace

@@ -42,6 +42,16 @@ inline const std::int32_t* entries(const ConstTensorView& view) {
   return view.given() ? static_cast<const std::int32_t*>(view.data) : nullptr;
 }
 
+// --- sizes (check_problem.cpp)
+
+/// Is their product an int64? Sizes of 0 count as 1: a tensor of zero bytes still has strides to
+/// compute.
+bool product_fits(std::initializer_list<std::int64_t> sizes);
+
+/// The bytes of a tensor that has these sizes, whatever its strides, are an int64.
+void check_bytes(const char* name, std::array<std::int64_t, 4> sizes, DType dtype,
+                 const char* where);
+
 // --- shapes (check_shapes.cpp, check_cache_shapes.cpp)
 
 /// `needed` lists what the call needs: "q, k, v and o".

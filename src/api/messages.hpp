@@ -86,6 +86,7 @@ inline constexpr Message kMessages[] = {
     {"cache-batch-idx", Code::invalid_argument},
     {"leftpad-value", Code::invalid_argument},
     {"append-shared", Code::invalid_argument},
+    {"append-read", Code::invalid_argument},
     {"rotary-pair", Code::invalid_argument},
     {"rotary-off", Code::invalid_argument},
     {"rotary-shape", Code::invalid_argument},

@@ -104,7 +104,8 @@ void Plan::run_decode(const DecodeTensors& tensors, const Exec& exec) const {
     if (decision.op != Op::decode) fail_op(decision.op, kWhere);
     api::check_planned(tensors, state_->problem, kWhere);
     check_workspace(exec, decision.workspace_bytes, kWhere);
-    api::check_append_slots(tensors, cpu::slot_numbers(decision.call, workspace), kWhere);
+    api::check_append_slots(tensors, state_->problem, cpu::slot_numbers(decision.call, workspace),
+                            kWhere);
   });
   cpu::run_decode_call(decision.call, api::decode_params(tensors, state_->problem), exec.parallel,
                        workspace);

@@ -39,16 +39,18 @@ Problem check_forward(const ForwardTensors& tensors, const Options& options, con
 void check_planned(const ForwardTensors& tensors, const Problem& planned, const char* where);
 
 /// As check_forward, for a decode call: page table entries are checked as far as lengths reach.
-/// Left for check_append_slots is whether two sequences append to one slot.
+/// Left for check_append_slots is whether slots that new keys go to are free.
 Problem check_decode(const DecodeTensors& tensors, const Options& options, const char* where);
 
 /// As check_planned, for a decode plan.
 void check_planned(const DecodeTensors& tensors, const Problem& planned, const char* where);
 
-/// No two sequences append to one slot of the cache. The tensors passed the other checks. `room`
-/// has the numbers of plan::append_slots(), of the problem that was planned.
-void check_append_slots(const DecodeTensors& tensors, std::span<std::int64_t> room,
-                        const char* where);
+/// Every new key has a slot of the cache to itself: no other new key goes there, and no sequence
+/// sees the key that it holds. The tensors passed the other checks; `problem` is the one that was
+/// planned, with its mask, and `room` has the numbers of plan::append_slots() of it. Looks at each
+/// page in use once, and allocates nothing unless it throws.
+void check_append_slots(const DecodeTensors& tensors, const Problem& problem,
+                        std::span<std::int64_t> room, const char* where);
 
 /// The kernel's view of tensors that passed the checks: sizes and types from the tensors, mask
 /// and score from the problem. Strides of axes of size 1 or 0 are 0, whatever the view says.

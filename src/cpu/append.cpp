@@ -147,6 +147,13 @@ void with_type_of(DType dtype, Run&& run) {
   }
 }
 
+/// k may have many more rows than any sequence appends.
+std::int64_t most_new_keys(const DecodeParams& p) {
+  std::int64_t most = 0;
+  for (std::int64_t b = 0; b < p.attention.batch; ++b) most = std::max(most, p.new_keys(b));
+  return most;
+}
+
 }  // namespace
 
 std::size_t rotary_scratch(const Rotary& rotary, int threads) {
@@ -158,7 +165,7 @@ void append(const DecodeParams& p, const Parallel& parallel, int threads,
             std::span<double> scratch) {
   if (p.k_new == nullptr) return;
   const Turns turns(p, scratch);
-  const std::int64_t rows = p.attention.seqlen_new;
+  const std::int64_t rows = most_new_keys(p);
   with_type_of(p.attention.dtype, [&]<class T>(T) {
     run_items(parallel, threads, p.attention.batch * rows, [&](std::int64_t item, int worker) {
       append_item<T>(p, turns, {item / rows, item % rows, worker});

@@ -18,14 +18,6 @@ void spoil(void (*change)(DecodeCall&)) {
 }
 #define SPOIL(statement) [] { spoil([](DecodeCall& c) { statement; }); }
 
-void spoil_append(void (*change)(DecodeCall&)) {
-  DecodeCall call;
-  call.append();
-  change(call);
-  call.check_append();
-}
-#define SPOIL_APPEND(statement) [] { spoil_append([](DecodeCall& c) { statement; }); }
-
 void plan(const char* text, Op op, int splits = 0) {
   api::check_op(Problem::parse(text), op, splits, "strobe::Plan");
 }
@@ -82,6 +74,15 @@ const Provocation kProblems[] = {
      "all three 0 [op-dropout]"},
     {"OpOfNoKind", [] { plan("h1 q5 d8", static_cast<Op>(2)); },
      "strobe::Plan: op is 2, which is none of its values; they go from 0 to 1 [enum-value]"},
+    {"StatesOfMoreThanMemory", [] { plan("h128/1 q16 k2251799813685248 d1/1024 f16", Op::decode); },
+     "strobe::Plan: the workspace for 1 x 128 heads of 16 queries x 2251799813685248 keys may take "
+     "more than 9223372036854775807 bytes; make the sizes smaller [size-overflow]"},
+    {"SlotsOfMoreThanMemory",
+     [] {
+       plan("h1 q1 k2305843009213693952 d1 f16 page=16 append=1152921504606846976", Op::decode);
+     },
+     "strobe::Plan: the workspace for 1 x 1 heads of 1 queries x 2305843009213693952 keys may take "
+     "more than 9223372036854775807 bytes; make the sizes smaller [size-overflow]"},
     {"FewerThanNoSplits", [] { plan("h1 q5 d8", Op::decode, -1); },
      "strobe::Plan: splits is -1; it is 0 for as many as pay, or, for decode, the parts that keys "
      "are cut into [plan-splits]"},
@@ -289,12 +290,6 @@ const Provocation kLengths[] = {
     {"MoreNewKeysThanRows", SPOIL(c.append(); c.shorten(); c.lengths_new[0] = 3),
      "strobe::decode: seqlens_new[0] is 3 and the sequence has 2 rows in k; a length is from 0 to "
      "that [seqlens-value]"},
-    {"TwoAppendToOnePage", SPOIL_APPEND(c.page(); c.table[3] = 0; c.lengths[1] = 0),
-     "strobe::decode: sequence 0 appends its key 5 and sequence 1 its key 1 to one slot, place 1 "
-     "of page 0; give each that grows a last page of its own (copy_pages) [append-shared]"},
-    {"TwoAppendToOneEntry", SPOIL_APPEND(c.name_entries(); c.index[1] = 1; c.lengths[1] = 4),
-     "strobe::decode: sequence 0 appends its key 5 and sequence 1 its key 5 to one slot, slot 5 of "
-     "entry 1; give each that grows an entry of its own [append-shared]"},
 };
 INSTANTIATE_TEST_SUITE_P(Lengths, CacheMessage, testing::ValuesIn(kLengths), name_of_test);
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <random>
 #include <vector>
 
 #include "api/validate.hpp"
@@ -83,9 +84,32 @@ struct DecodeCall {
   }
   /// The check that needs room, which it gets.
   void check_append() const {
-    std::vector<std::int64_t> room(static_cast<std::size_t>(plan::append_slots(check())));
-    api::check_append_slots(tensors, room, "strobe::decode");
+    const Problem problem = check();
+    std::vector<std::int64_t> room(static_cast<std::size_t>(plan::append_slots(problem)));
+    api::check_append_slots(tensors, problem, room, "strobe::decode");
   }
 };
+
+using Random = std::mt19937_64;
+
+inline std::int32_t draw(Random& random, std::int32_t from, std::int32_t to) {
+  return std::uniform_int_distribution<std::int32_t>(from, to)(random);
+}
+
+/// Lengths, new keys, and pages or entries, which may be anybody's.
+inline void draw_places(Random& random, DecodeCall& call, bool paged) {
+  call.append();
+  call.shorten();
+  if (paged)
+    call.page();
+  else
+    call.name_entries();
+  for (std::int32_t& page : call.table) page = draw(random, 0, 5);
+  for (std::size_t b = 0; b < 2; ++b) {
+    call.index[b] = draw(random, 0, 1);
+    call.lengths[b] = draw(random, 0, paged ? 10 : 6);
+    call.lengths_new[b] = draw(random, 0, 2);
+  }
+}
 
 }  // namespace strobe::test

@@ -3,8 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <random>
-#include <set>
 #include <string>
 
 #include "decode_call.hpp"
@@ -204,60 +202,6 @@ TEST(CheckDecode, NeedsATableRowForEveryRowThatTurns) {
     }
   }
   EXPECT_GT(idle, 10);
-}
-
-using Random = std::mt19937_64;
-
-std::int32_t draw(Random& random, std::int32_t from, std::int32_t to) {
-  return std::uniform_int_distribution<std::int32_t>(from, to)(random);
-}
-
-void draw_places(Random& random, DecodeCall& call, bool paged) {
-  call.append();
-  call.shorten();
-  if (paged)
-    call.page();
-  else
-    call.name_entries();
-  for (std::int32_t& page : call.table) page = draw(random, 0, 5);
-  for (std::size_t b = 0; b < 2; ++b) {
-    call.index[b] = draw(random, 0, 1);
-    call.lengths[b] = draw(random, 0, paged ? 10 : 6);
-    call.lengths_new[b] = draw(random, 0, 2);
-  }
-}
-
-/// Against a set of addresses, which kernels compute in another way.
-TEST(CheckAppendSlots, RefusesExactlyWhatWritesOneAddressTwice) {
-  Random random(21);
-  int refused = 0;
-  for (int round = 0; round < 4000; ++round) {
-    DecodeCall call;
-    draw_places(random, call, round % 2 == 0);
-    const ForwardParams p = api::decode_params(call.tensors, call.check()).attention;
-    std::set<std::int64_t> written;
-    std::int64_t keys = 0;
-    for (std::int64_t b = 0; b < 2; ++b) {
-      const Sequence s = sequence(p, b);
-      for (std::int64_t key = p.cache_seqlens[b]; key < s.lengths.k; ++key, ++keys)
-        written.insert(key_offset(p, s, p.k_strides, key, 0));
-    }
-    const bool twice = static_cast<std::int64_t>(written.size()) < keys;
-    ASSERT_EQ(throws([&] { call.check_append(); }), twice) << round;
-    refused += twice ? 1 : 0;
-  }
-  EXPECT_GT(refused, 100);
-  EXPECT_LT(refused, 3900);
-}
-
-TEST(CheckAppendSlots, NeedsRoomOnlyWhereSequencesMayMeet) {
-  const auto slots = [](const char* text) { return plan::append_slots(Problem::parse(text)); };
-  EXPECT_EQ(slots("b5 h1 q3 k9 d8 append"), 0);
-  EXPECT_EQ(slots("b5 h1 q3 k9 d8 page=4"), 0);
-  EXPECT_EQ(slots("b5 h1 q3 k9 d8 page=4 append"), 15);
-  EXPECT_EQ(slots("b5 h1 q3 k9 d8 batch_idx append=2"), 10);
-  EXPECT_EQ(slots("b1 h1 q3 k9 d8 page=4 append=4"), 0);
-  EXPECT_EQ(slots("b1 h1 q3 k9 d8 page=4 append=5"), 5) << "one page twice in its table";
 }
 
 TEST(CheckDecodePlan, TakesShorterSequencesAndFewerNewKeys) {

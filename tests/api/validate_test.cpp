@@ -188,7 +188,7 @@ TEST(CheckDecode, AllocatesNothing) {
   const int before = allocations;
   static_cast<void>(call.check());
   call.check_against(planned);
-  api::check_append_slots(call.tensors, room, "strobe::decode");
+  api::check_append_slots(call.tensors, planned, room, "strobe::decode");
   static_cast<void>(api::decode_params(call.tensors, planned));
   EXPECT_EQ(allocations, before);
 }

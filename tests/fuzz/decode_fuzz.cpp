@@ -69,7 +69,7 @@ void require_right(const HostileDecode& call, const Problem& problem, Expected& 
           problem.to_string() + "\n" + comparison.to_string());
 }
 
-/// False where two sequences append to one slot, which only a run looks for.
+/// False where new keys go to slots that are not free, which only a run looks for.
 bool decoded(const HostileDecode& call, const Problem& problem, Bytes& bytes) {
   if (bytes.one_in(4)) return passes([&] { decode(call.tensors(), call.options()); });
   const PlanOptions options{.op = Op::decode, .splits = static_cast<int>(bytes.in(0, 4))};

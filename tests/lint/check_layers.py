@@ -40,7 +40,7 @@ MAY_INCLUDE = {
     "harness/": ["harness/", *INSIDE],
     "tools/": ["harness/", "tools/", *INSIDE],
     "tests/": ["harness/", "tools/", "tests/", *INSIDE],
-    "bench/": ["harness/", "strobe/"],
+    "bench/": ["bench/", "harness/", "strobe/"],
     "examples/": ["strobe/"],
 }
 
