@@ -7,7 +7,7 @@ set -euo pipefail
 build_packages=(g++ cmake ninja-build python3 libcli11-dev libfmt-dev nlohmann-json3-dev
   libopenblas0-pthread)
 test_packages=(git ccache libgtest-dev libbenchmark-dev clang libclang-rt-dev clang-format
-  clang-tidy shellcheck binutils qemu-user-static pkg-config rustc)
+  clang-tidy doxygen shellcheck binutils qemu-user-static pkg-config rustc)
 # A compiler for 64-bit Arm is needed where the machine is of another kind.
 [ "$(uname -m)" != x86_64 ] || test_packages+=(g++-aarch64-linux-gnu)
 

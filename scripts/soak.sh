@@ -20,14 +20,14 @@ jobs=$(nproc)
 failed=0
 
 for preset in gcc fuzz; do
-  targets=(strobe_conformance_tests strobe_properties_tests)
+  targets=(strobe_conformance_tests strobe_properties_tests strobe_suites_tests)
   [ "$preset" = gcc ] || targets=(fuzzers)
   cmake --preset "$preset" >/dev/null &&
     cmake --build --preset "$preset" -j "$jobs" --target "${targets[@]}" >/dev/null || exit
 done
 
 # The tests that read STROBE_SOAK_SECONDS: each takes as long.
-soaking='*RandomProblems.*:*RandomDecode.*:*UnseenMemory.*'
+soaking='*RandomProblems.*:*RandomDecode.*:*RandomHistories.*:*UnseenMemory.*'
 programs=(build/gcc/bin/strobe_conformance_tests build/gcc/bin/strobe_properties_tests)
 count=0
 for program in "${programs[@]}"; do
@@ -43,6 +43,10 @@ for program in "${programs[@]}"; do
   pids+=($!)
 done
 for pid in "${pids[@]}"; do wait "$pid" || failed=1; done
+
+# The whole of ggml's grid, of which CI runs a sample.
+STROBE_GGML_GRID=all build/gcc/bin/strobe_suites_tests --gtest_brief=1 \
+  '--gtest_filter=*Ggml*' || failed=1
 
 fuzzers=$(find tests/fuzz -name '*_fuzz.cpp' | wc -l)
 rounds=$(((fuzzers + jobs - 1) / jobs))

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds in every way that must work, and runs every test.
 # SPDX-License-Identifier: Apache-2.0
-# usage: scripts/test.sh [STEP...]      format gcc clang tidy asan fuzz tsan aarch64; none: all
+# usage: scripts/test.sh [STEP...]      format reference gcc clang tidy asan fuzz tsan aarch64; none: all
 #
 # Stops at the first failure and shows the command. The last line is "N passed, N failed": the tests
 # of all builds together; a step that is no test (format, a build) counts only when it fails.
@@ -10,7 +10,7 @@
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 
-all_steps=(format gcc clang tidy asan fuzz tsan aarch64)
+all_steps=(format reference gcc clang tidy asan fuzz tsan aarch64)
 steps=("$@")
 [ ${#steps[@]} -gt 0 ] || steps=("${all_steps[@]}")
 for step in "${steps[@]}"; do
@@ -83,6 +83,11 @@ tests() {
 step_format() {
   run 'format' bash scripts/format.sh --check
   run 'shellcheck' shellcheck scripts/*.sh .ci/run
+}
+
+# The API reference has a comment for every type and function.
+step_reference() {
+  run 'API reference' bash scripts/api_docs.sh
 }
 
 # Random problems for about two minutes of processor time: the same ones on every machine.

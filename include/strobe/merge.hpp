@@ -16,6 +16,7 @@ struct Partial {
   ConstTensorView lse{};  ///< [batch, num_heads, seqlen_q], of o's type
 };
 
+/// What merge reads and writes.
 struct MergeTensors {
   std::span<const Partial> parts{};  ///< at least one
   TensorView o{};                    ///< as a part's o; f32, f16 or bf16; f64 for f64 parts

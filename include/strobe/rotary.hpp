@@ -31,6 +31,7 @@ enum class RotaryScaling : std::int32_t {
            ///< wavelength (Llama 3.1, 2024)
 };
 
+/// What the tables of fill_rotary_tables are made for.
 struct RotaryTableOptions {
   Rotary rotary{};
   RotaryScaling scaling = RotaryScaling::none;

@@ -157,6 +157,9 @@ std::vector<SuiteCase> decode() {
   add_long_caches(cases);
   for (const char* page : {"page=16", "page=1"})
     cases.push_back({.text = fmt::format("h32/8 q1 k65536 d128 bf16 {}", page), .label = "paged"});
+  cases.push_back({.text = "h32/8 q1 k65536 d128 bf16 kv=int8", .label = "codes"});
+  cases.push_back({.text = "h8 q1 k65536 d128 bf16", .label = "beside the next"});
+  cases.push_back({.text = "h8 q1 k65536 d128 bf16 kv=int8", .label = "codes"});
   cases.push_back(
       {.text = "h32/8 q1 k512 d128 bf16", .label = "short, in the machine's caches", .hot = true});
   add_constant_total(cases);
