@@ -116,28 +116,28 @@ int blas_int(std::int64_t value) {
 /// product is under way.
 class FirstProduct {
  public:
-  FirstProduct() : first_(!std::exchange(known_, true)) {
+  FirstProduct() : first_(!std::exchange(known, true)) {
     if (!first_) return;
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(mutex);
     constexpr std::int64_t kBuffer = std::int64_t{129} << 20;
-    if (available_memory_bytes() < kBuffer * (under_way_ + 1)) {
-      known_ = false;
+    if (available_memory_bytes() < kBuffer * (under_way + 1)) {
+      known = false;
       throw std::bad_alloc();
     }
-    ++under_way_;
+    ++under_way;
   }
   ~FirstProduct() {
     if (!first_) return;
-    const std::lock_guard lock(mutex_);
-    --under_way_;
+    const std::lock_guard lock(mutex);
+    --under_way;
   }
   FirstProduct(const FirstProduct&) = delete;
   FirstProduct& operator=(const FirstProduct&) = delete;
 
  private:
-  static inline thread_local bool known_ = false;
-  static inline std::mutex mutex_;
-  static inline int under_way_ = 0;
+  static inline thread_local bool known = false;
+  static inline std::mutex mutex;
+  static inline int under_way = 0;
   bool first_;
 };
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds in every way that must work, and runs every test.
 # SPDX-License-Identifier: Apache-2.0
-# usage: scripts/test.sh [STEP...]      format reference gcc clang tidy asan fuzz tsan aarch64; none: all
+# usage: scripts/test.sh [STEP...]      none: all steps
+# steps: format reference gcc clang tidy asan fuzz tsan aarch64
 #
 # Stops at the first failure and shows the command. The last line is "N passed, N failed": the tests
 # of all builds together; a step that is no test (format, a build) counts only when it fails.

@@ -1,5 +1,6 @@
 // Any arguments through the C interface: a code and a message and nothing written, or what C++
-// does. SPDX-License-Identifier: Apache-2.0
+// does.
+// SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
