@@ -142,6 +142,17 @@ class DecodeTile {
     ahead_.finish();
   }
 
+  /// The scales of a block of codes that are not unpacked.
+  void find_scales(const BlockRows<C>& block, std::int64_t head) {
+    const int first = block.first_chunk(), end = block.chunks_end();
+    const std::int64_t of_k = head * source_.k.scale_head, of_v = head * source_.v.scale_head;
+    for (int key = first; key < end; ++key) {
+      scales_.k[key] = block.k[key].scales[of_k];
+      scales_.v[key] = block.v[key].scales[of_v];
+    }
+    scales_.adjust_v(first, end);
+  }
+
   /// The codes of a block become numbers; later rows are fetched beside.
   STROBE_NOINLINE void unpack(const BlockRows<C>& block, std::int64_t head) {
     typename Ahead<C>::Cursor later = ahead_.cursor();
@@ -156,16 +167,6 @@ class DecodeTile {
                  source_.v.group, static_cast<int>(p_.head_dim_v));
     }
     ahead_.go_on(later);
-  }
-  /// The scales of a block of codes that are not unpacked.
-  void find_scales(const BlockRows<C>& block, std::int64_t head) {
-    const int first = block.first_chunk(), end = block.chunks_end();
-    const std::int64_t of_k = head * source_.k.scale_head, of_v = head * source_.v.scale_head;
-    for (int key = first; key < end; ++key) {
-      scales_.k[key] = block.k[key].scales[of_k];
-      scales_.v[key] = block.v[key].scales[of_v];
-    }
-    scales_.adjust_v(first, end);
   }
   /// A row that comes soon.
   static STROBE_INLINE const std::byte* soon(const BlockRows<C>& block, int key,

@@ -5,12 +5,6 @@
 #include <atomic>
 
 namespace strobe::cpu {
-namespace {
-
-constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
-}  // namespace
-
 std::int64_t count_parts(std::int64_t leaves, const DecodeCut& cut) {
   return std::max<std::int64_t>(1, ceil_div(leaves, cut.leaves));
 }

@@ -13,9 +13,9 @@ namespace strobe::cpu {
 /// worked on anywhere and in any order.
 inline constexpr std::int64_t kLeafKeys = std::int64_t{kTileK} * kLeafBlocks;
 
-constexpr std::int64_t count_leaves(std::int64_t seqlen_k) {
-  return (seqlen_k + kLeafKeys - 1) / kLeafKeys;
-}
+constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+constexpr std::int64_t count_leaves(std::int64_t seqlen_k) { return ceil_div(seqlen_k, kLeafKeys); }
 
 /// The states that the leaves of one sequence leave behind, in numbers of the kernel's type. A row
 /// is a query of one of the heads that share a key head: row = query * group + head % group.

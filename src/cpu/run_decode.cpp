@@ -10,8 +10,6 @@
 namespace strobe::cpu {
 namespace {
 
-constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
 /// The parts of the workspace, as offsets from its first aligned byte.
 struct Parts {
   std::size_t scratch = 0;  ///< of one thread

@@ -13,8 +13,6 @@ std::int64_t count_tasks(const Problem& problem, const cpu::ForwardKernel& kerne
 
 namespace {
 
-constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
 constexpr std::size_t kTaskRoom = std::size_t{1} << 19;  // rows of a decode task stay in L2
 
 /// The more tiles, the more rarely a key block is copied or read from afar; but o and q of all
@@ -64,7 +62,7 @@ std::int64_t append_slots(const Problem& p) {
 
 std::int64_t count_shared_tasks(const Problem& problem, const cpu::DecodeCut& cut) {
   cpu::DecodeSizes sizes = decode_sizes(problem);
-  sizes.batch = ceil_div(sizes.batch, cut.sequences);
+  sizes.batch = cpu::ceil_div(sizes.batch, cut.sequences);
   return cpu::count_tasks(sizes, cut);
 }
 
@@ -85,7 +83,7 @@ void choose_sequences(const Problem& problem, const cpu::DecodeKernel& kernel, i
   if (cut.sequences == 1 || !idle()) return;
   while (cut.sequences > 1 && idle()) --cut.sequences;
   // Even ones: 4 and 4 of 8 sequences end before 7 and 1.
-  cut.sequences = ceil_div(problem.batch, ceil_div(problem.batch, cut.sequences));
+  cut.sequences = cpu::ceil_div(problem.batch, cpu::ceil_div(problem.batch, cut.sequences));
 }
 
 }  // namespace
@@ -95,7 +93,7 @@ cpu::DecodeCut choose_cut(const Problem& problem, const cpu::DecodeKernel& kerne
   const cpu::DecodeSizes sizes = decode_sizes(problem);
   const std::int64_t leaves = cpu::count_leaves(sizes.seqlen_k);
   cpu::DecodeCut cut{1, sizes.num_heads_kv};
-  if (splits > 0) cut.leaves = std::max<std::int64_t>(1, ceil_div(leaves, splits));
+  if (splits > 0) cut.leaves = std::max<std::int64_t>(1, cpu::ceil_div(leaves, splits));
   const auto bytes = [&] { return kernel.scratch_bytes(sizes.shape(cut)); };
   const std::int64_t enough = threads > 1 ? 4 * std::int64_t{threads} : 1;
   while (cut.kv_heads > 1 && (cpu::count_tasks(sizes, cut) < enough || bytes() > kTaskRoom))
